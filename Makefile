@@ -6,7 +6,7 @@ COMPILED := $(wildcard gateway/_*.pyx)
 SET_UP_BY := pyproject.toml setup.py bootstrap.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check build config-reference servers clean distclean
+.PHONY: help demo test test-all check format build config-reference servers clean distclean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 26
@@ -35,6 +35,10 @@ ifneq ($(COMPILED),)
 endif
 	@echo '==> import-linter'
 	@$(VENV)/bin/lint-imports --no-logo
+
+format: $(VENV)/.dev ## sort the imports and lay out the code as make check wants it
+	@$(PYTHON) -m ruff check --quiet --select I --fix .
+	@$(PYTHON) -m ruff format --quiet .
 
 build: $(VENV)/.built ## compile gateway/_*.pyx in place
 

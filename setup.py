@@ -9,9 +9,10 @@ import os
 from pathlib import Path
 
 from Cython.Build import cythonize
-from setuptools import Extension, setup
+from setuptools import Extension
+from setuptools import setup
 
-SANITIZE = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer"] if os.environ.get("GATEWAY_SANITIZE") == "1" else []
+SANITIZE = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer"] * (os.environ.get("GATEWAY_SANITIZE") == "1")
 
 DIRECTIVES = {
     "language_level": 3,
