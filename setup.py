@@ -37,5 +37,6 @@ setup(
     ext_modules=cythonize(
         [extension(source) for source in sorted(Path("gateway").glob("_*.pyx"))],
         compiler_directives=DIRECTIVES,
+        quiet=True,
     )
 )

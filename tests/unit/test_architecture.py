@@ -1,4 +1,4 @@
-"""The rules that import-linter cannot see: who imports the compiled modules, and who asks for the name of a protocol."""
+"""The rules that import-linter cannot see: who imports compiled modules, and who asks for the name of a protocol."""
 
 import ast
 from collections.abc import Iterator
