@@ -1,0 +1,1 @@
+"""Who the client is: the methods, and the servers that are asked."""

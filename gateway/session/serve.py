@@ -1,0 +1,55 @@
+"""The whole product in one screen: a client's session, from its first line to the relay.
+
+Errors: none leave; whatever happens, the connection is closed or handed over, and one `session_end` line is written.
+"""
+
+import traceback
+
+from gateway.errors import SessionEnded
+from gateway.outcome import EndReason
+from gateway.protocol.base import ServerDialogue
+from gateway.session.login import OpenSession
+from gateway.session.login import log_in
+from gateway.session.record import SessionRecord
+from gateway.session.service import Service
+from gateway.transport.base import ClientConnection
+from gateway.transport.base import RelayLimits
+
+
+def serve(client: ClientConnection, service: Service) -> None:
+    """Serve one session. Runs in a greenlet of its own, which may end at every wait with SessionEnded."""
+    record = SessionRecord(
+        service.log, service.spec.name, service.interface, client.peer[0], client.accepted_at, client.tls
+    )
+    dialogue = service.spec.server(service.dialogue)
+    try:
+        opened = log_in(client, dialogue, service, record)
+        _hand_over(client, opened, dialogue, service, record)
+    except SessionEnded as ended:
+        client.close(dialogue.farewell(ended.reason))
+        record.ended(ended.reason, ended.detail)
+    except Exception:
+        record.failed(traceback.format_exc())
+        client.close(dialogue.farewell(EndReason.INTERNAL_ERROR))
+        record.ended(EndReason.INTERNAL_ERROR)
+
+
+def _hand_over(
+    client: ClientConnection, opened: OpenSession, dialogue: ServerDialogue, service: Service, record: SessionRecord
+) -> None:
+    try:
+        client.write(dialogue.accept(opened.ready))
+    except SessionEnded:
+        opened.upstream.close()
+        raise
+    farewells = service.spec.relay_farewells
+    limits = RelayLimits(
+        _tighter(opened.grant.idle_timeout_s, service.idle_timeout_s),
+        _tighter(opened.grant.session_timeout_s, service.session_timeout_s),
+    )
+    client.hand_over(opened.upstream, limits, lambda reason: farewells.get(reason, b""), record.relay_ended)
+
+
+def _tighter(one_s: float | None, other_s: float | None) -> float | None:
+    given = [limit_s for limit_s in (one_s, other_s) if limit_s is not None]
+    return min(given) if given else None

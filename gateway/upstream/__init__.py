@@ -1,0 +1,1 @@
+"""The way to the mail server: its name, its addresses, our login there."""
