@@ -69,6 +69,8 @@ find_python() { # the first interpreter that can make a virtual environment and 
     for candidate in "$VENV/bin/python" python3 python3.11 python3.12 python3.13 python3.14 /usr/bin/python3; do
         if "$candidate" - <<'CHECK' 2>/dev/null; then
 import ensurepip, os, sys, sysconfig, venv
+if sys.prefix != sys.base_prefix:
+    import pip  # not there: a virtual environment left half made
 sys.exit(sys.version_info < (3, 11) or not os.path.exists(sysconfig.get_path("include") + "/Python.h"))
 CHECK
             printf '%s\n' "$candidate"
@@ -120,7 +122,7 @@ provide() { # the packages of a table: installs what is missing, or says what to
     {
         echo 'These system packages are missing, and only root can install them:'
         while IFS='|' read -r package what; do printf '  %-18s %s\n' "$package" "$what"; done <<<"$lacking"
-        echo 'Type this, then try again:'
+        echo "Type this (the names are Debian's), then try again:"
         echo "  sudo apt-get install --no-install-recommends ${names[*]}"
     } >&2
     return 1
@@ -147,10 +149,14 @@ pip_install_groups() {
     pip_install "${wanted[@]}"
 }
 
+packages_to_run() {
+    printf '%s' "$RUN_PACKAGES"
+    find_python >/dev/null || printf '%s' "$PYTHON_PACKAGES"
+}
+
 set_up_run() {
-    local python wanted=$RUN_PACKAGES
-    find_python >/dev/null || wanted+=$PYTHON_PACKAGES
-    provide "$wanted"
+    local python
+    provide "$(packages_to_run)"
     python=$(find_python) || { echo 'No Python 3.11 or later with venv and Python.h was found.' >&2; return 1; }
     if [[ $python != "$VENV/bin/python" ]]; then
         step "virtual environment in $VENV, with $("$python" --version)"
@@ -170,10 +176,10 @@ set_up_dev() {
 
 set_up_servers() {
     if [[ ${SKIP_SERVERS:-} == 1 ]]; then
-        step 'going on without the server programs: the tests that need them are skipped'
+        step 'SKIP_SERVERS=1: the tests of a server program that is not installed will be skipped'
         return
     fi
-    provide "$SERVER_PACKAGES"
+    provide "$(packages_to_run)$SERVER_PACKAGES" # all in one list, so that one command is enough
 }
 
 case ${1:-} in
