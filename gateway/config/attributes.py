@@ -76,7 +76,7 @@ def _render_dn_attributes(attributes: DnAttributes) -> str:
     return f"{attributes.primary} {attributes.secondary or 'none'}"
 
 
-DN_ATTRIBUTES: Final = Kind[DnAttributes](
+DN_ATTRIBUTES: Final[Kind[DnAttributes]] = Kind(
     word=f"one or two of {' '.join(DnField)}, or {ENTIRE_DN}",
     code="E209",
     parse=_parse_dn_attributes,
@@ -131,13 +131,13 @@ def _parse_map_value(text: str, _: Context) -> MapValue:
     return MapValue(*_tokens(text, 3, "LDAP-ATTRIBUTE VALUE RESULT; quote a value with blanks"))
 
 
-MAP_NAME: Final = Kind[MapName](
+MAP_NAME: Final[Kind[MapName]] = Kind(
     word="LDAP-ATTRIBUTE ATTRIBUTE",
     code="E210",
     parse=_parse_map_name,
     render=lambda line: f"{_quote_token(line.ldap)} {_quote_token(line.asa)}",
 )
-MAP_VALUE: Final = Kind[MapValue](
+MAP_VALUE: Final[Kind[MapValue]] = Kind(
     word='LDAP-ATTRIBUTE "VALUE" RESULT',
     code="E210",
     parse=_parse_map_value,

@@ -117,7 +117,9 @@ def render_duration(seconds: float) -> str:
     return f"{milliseconds}ms"
 
 
-DURATION: Final = Kind[float](word="duration", code="E203", unit="_s", parse=_parse_duration, render=render_duration)
+DURATION: Final[Kind[float]] = Kind(
+    word="duration", code="E203", unit="_s", parse=_parse_duration, render=render_duration
+)
 
 
 def _parse_size(text: str, _: Context) -> int:
@@ -134,7 +136,7 @@ def _render_size(octets: int) -> str:
     return str(octets)
 
 
-SIZE: Final = Kind[int](word="size", code="E204", unit="_octets", parse=_parse_size, render=_render_size)
+SIZE: Final[Kind[int]] = Kind(word="size", code="E204", unit="_octets", parse=_parse_size, render=_render_size)
 
 
 def _parse_yes_no(text: str, _: Context) -> bool:
@@ -144,7 +146,7 @@ def _parse_yes_no(text: str, _: Context) -> bool:
     return meaning[text.lower()]
 
 
-YES_NO: Final = Kind[bool](
+YES_NO: Final[Kind[bool]] = Kind(
     word="yes or no", code="E201", parse=_parse_yes_no, render=lambda value: "yes" if value else "no"
 )
 
@@ -192,7 +194,7 @@ def matching(word: str, code: str, pattern: str, wanted: str) -> Kind[str]:
 
 
 NAME: Final = matching("name", "E205", r"\S{1,128}", "a name (one word of at most 128 characters)")
-LINE: Final = Kind[str](word="text", code="E205", parse=lambda text, _: " ".join(text.split("\n")), render=_plain)
+LINE: Final[Kind[str]] = Kind(word="text", code="E205", parse=lambda text, _: " ".join(text.split("\n")), render=_plain)
 
 
 def _parse_path(text: str, context: Context) -> Path:
@@ -201,7 +203,7 @@ def _parse_path(text: str, context: Context) -> Path:
     return context.directory / text
 
 
-PATH: Final = Kind[Path](word="path", code="E205", parse=_parse_path, render=_plain)
+PATH: Final[Kind[Path]] = Kind(word="path", code="E205", parse=_parse_path, render=_plain)
 
 
 def listed(kind: Kind[T]) -> Kind[tuple[T, ...]]:

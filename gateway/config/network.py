@@ -61,7 +61,7 @@ def _parse_host(text: str, _: Context) -> str:
     raise BadValue(f"{quoted(text)} is not a host name", hint=hint)
 
 
-HOST_NAME: Final = Kind[str](word="host name", code="E206", parse=_parse_host, render=str)
+HOST_NAME: Final[Kind[str]] = Kind(word="host name", code="E206", parse=_parse_host, render=str)
 
 
 def _parse_server(text: str, context: Context) -> str:
@@ -74,7 +74,7 @@ def _parse_server(text: str, context: Context) -> str:
         raise BadValue(f"{quoted(text)} is neither a host name nor an address", hint=bad.hint) from None
 
 
-SERVER: Final = Kind[str](word="host name or address", code="E206", parse=_parse_server, render=str)
+SERVER: Final[Kind[str]] = Kind(word="host name or address", code="E206", parse=_parse_server, render=str)
 
 
 def _parse_address(text: str, _: Context) -> Address:
@@ -84,7 +84,7 @@ def _parse_address(text: str, _: Context) -> Address:
     return address
 
 
-ADDRESS: Final = Kind[Address](word="address", code="E206", parse=_parse_address, render=str)
+ADDRESS: Final[Kind[Address]] = Kind(word="address", code="E206", parse=_parse_address, render=str)
 
 
 def _parse_network(text: str, _: Context) -> Network:
@@ -99,7 +99,7 @@ def _parse_network(text: str, _: Context) -> Network:
     raise BadValue(f"{quoted(text)} has bits set to the right of its prefix", hint=f'did you mean "{right}"?')
 
 
-NETWORK: Final = Kind[Network](word="network", code="E206", parse=_parse_network, render=str)
+NETWORK: Final[Kind[Network]] = Kind(word="network", code="E206", parse=_parse_network, render=str)
 _NETWORKS: Final = listed(NETWORK)
 
 
@@ -111,7 +111,7 @@ def _render_networks(networks: tuple[Network, ...]) -> str:
     return "*" if networks == EVERY_NETWORK else _NETWORKS.render(networks)
 
 
-NETWORKS: Final = Kind[tuple[Network, ...]](
+NETWORKS: Final[Kind[tuple[Network, ...]]] = Kind(
     word="list of networks, or *", code="E206", parse=_parse_networks, render=_render_networks, is_list=True
 )
 
@@ -168,7 +168,7 @@ def _render_server_list(servers: ServerList) -> str:
     return " ".join([*every, *sorted(servers.names), *servers.suffixes, *map(str, servers.networks)])
 
 
-SERVER_LIST: Final = Kind[ServerList](
+SERVER_LIST: Final[Kind[ServerList]] = Kind(
     word="list of host names, suffixes (.example.com) and networks, or *",
     code="E206",
     parse=_parse_server_list,
@@ -197,4 +197,4 @@ def _parse_listen(text: str, _: Context) -> Listen:
     return Listen(address, int(port))
 
 
-LISTEN: Final = Kind[Listen](word="address:port", code="E206", parse=_parse_listen, render=str)
+LISTEN: Final[Kind[Listen]] = Kind(word="address:port", code="E206", parse=_parse_listen, render=str)

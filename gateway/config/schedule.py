@@ -164,5 +164,5 @@ def _render_absolute(absolute: Absolute) -> str:
     return " ".join(f"{word} {moment:%H:%M %Y-%m-%d}" for word, moment in ends if moment)
 
 
-PERIODIC: Final = Kind[Periodic](word=_PERIODIC, code="E211", parse=_parse_periodic, render=lambda one: one.text)
-ABSOLUTE: Final = Kind[Absolute](word=_ABSOLUTE, code="E211", parse=_parse_absolute, render=_render_absolute)
+PERIODIC: Final[Kind[Periodic]] = Kind(word=_PERIODIC, code="E211", parse=_parse_periodic, render=lambda one: one.text)
+ABSOLUTE: Final[Kind[Absolute]] = Kind(word=_ABSOLUTE, code="E211", parse=_parse_absolute, render=_render_absolute)

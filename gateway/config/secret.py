@@ -99,7 +99,7 @@ def _render(secret: Secret) -> str:
     return str(secret)
 
 
-SECRET: Final = Kind[Secret](
+SECRET: Final[Kind[Secret]] = Kind(
     word="secret: text, file:PATH, env:NAME or credential:NAME",
     code="E207",
     secret=True,
@@ -115,7 +115,7 @@ def _parse_hash(text: str, context: Context) -> Secret:
     return secret
 
 
-PASSWORD_HASH: Final = Kind[Secret](
+PASSWORD_HASH: Final[Kind[Secret]] = Kind(
     word="argon2 hash, from gateway hash-password", code="E208", secret=True, parse=_parse_hash, render=_render
 )
 
@@ -127,7 +127,7 @@ def _parse_store(text: str, context: Context) -> Secret:
     return secret
 
 
-STORE_URL: Final = Kind[Secret](
+STORE_URL: Final[Kind[Secret]] = Kind(
     word="URL redis://HOST:PORT/NUMBER, as a secret: it may hold a password",
     code="E207",
     secret=True,

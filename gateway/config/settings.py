@@ -48,7 +48,7 @@ class Setting(Generic[T]):
     field_name: str = ""
     asa: str = ""
     not_yet: str = ""
-    not_yet_values: Mapping[str, str] = MappingProxyType({})
+    not_yet_values: Mapping[str, str] = field(default_factory=dict)
     only: str = ""
     example: str = ""
 
@@ -77,7 +77,8 @@ def per_protocol(kind: Kind[T], defaults: tuple[T, T, T], doc: str, **facts: Unp
 
 
 def required(kind: Kind[T], doc: str, **facts: Unpack[Facts]) -> T:
-    return _without_default(Setting[T](kind=kind, doc=doc, defaults={}, **facts))
+    nothing: Mapping[str, T] = {}
+    return _without_default(Setting(kind=kind, doc=doc, defaults=nothing, **facts))
 
 
 def _without_default(declared: Setting[T]) -> T:

@@ -47,7 +47,9 @@ def _parse_separator(text: str, _: Context) -> str:
     return text
 
 
-SEPARATOR: Final = Kind[str](word=f"one of {' '.join(SEPARATORS)}", code="E201", parse=_parse_separator, render=str)
+SEPARATOR: Final[Kind[str]] = Kind(
+    word=f"one of {' '.join(SEPARATORS)}", code="E201", parse=_parse_separator, render=str
+)
 CAPABILITY: Final = matching("capability", "E205", r"[A-Za-z0-9][A-Za-z0-9+=-]{0,63}", "a capability's name")
 
 
