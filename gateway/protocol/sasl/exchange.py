@@ -78,6 +78,8 @@ def encoded_responses(mechanism: Mechanism, login: MailLogin) -> tuple[bytes, ..
     """What answers the mail server's challenges, in base64. Raises Refused."""
     if login.password is None:
         raise Refused(Refusal.UPSTREAM_UNAVAILABLE, "no password for the mail server")
+    if not login.user or not login.password:
+        raise Refused(Refusal.BAD_CREDENTIALS, "an empty credential")
     responses = tuple(binascii.b2a_base64(octets, newline=False) for octets in mechanism.responses(login))
     if any(len(response) > MAX_AUTH_LINE_OCTETS for response in responses):
         raise Refused(Refusal.BAD_CREDENTIALS, "a credential too long for an AUTH line")
