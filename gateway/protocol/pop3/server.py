@@ -29,52 +29,11 @@ from gateway.protocol.budget import Budget
 from gateway.protocol.hostile import is_hostile
 from gateway.protocol.pop3.grammar import multi_line
 from gateway.protocol.pop3.grammar import parse_command
-
-_AUTHENTICATION_FAILED: Final = b"-ERR [AUTH] Authentication failed.\r\n"
-_TRY_LATER: Final = b"-ERR [SYS/TEMP] Login is not possible at the moment, try again later.\r\n"
-
-REFUSALS: Final[Mapping[Refusal, bytes]] = MappingProxyType(
-    {
-        Refusal.BAD_CREDENTIALS: _AUTHENTICATION_FAILED,
-        Refusal.UPSTREAM_REJECTED: _AUTHENTICATION_FAILED,
-        Refusal.EXPIRED: _AUTHENTICATION_FAILED,
-        Refusal.POLICY_DENIED: _AUTHENTICATION_FAILED,
-        Refusal.LOGIN_DISABLED: _AUTHENTICATION_FAILED,
-        Refusal.SESSION_LIMIT: b"-ERR [IN-USE] Too many sessions.\r\n",
-        Refusal.TEMPORARY: _TRY_LATER,
-        Refusal.UPSTREAM_UNAVAILABLE: _TRY_LATER,
-    }
-)
-
-# Each stands where the answer to a command is due or may be read as one, hence SYS/TEMP: not a wrong password.
-FAREWELLS: Final[Mapping[EndReason, bytes]] = MappingProxyType(
-    {
-        EndReason.HANDSHAKE_FAILED: b"",
-        EndReason.HANDSHAKE_TIMEOUT: b"",
-        EndReason.LOGIN_TIMEOUT: b"-ERR [SYS/TEMP] Too slow to log in.\r\n",
-        EndReason.LOGOUT: b"+OK Bye.\r\n",
-        EndReason.TOO_MANY_ERRORS: b"-ERR Too many bad commands.\r\n",
-        EndReason.TOO_MANY_FAILURES: b"",  # the answer to the last PASS was the last word
-        EndReason.LINE_TOO_LONG: b"-ERR Line too long.\r\n",
-        EndReason.LITERAL_TOO_LONG: b"",
-        EndReason.TOO_MUCH_INPUT: b"-ERR Too much input before the login.\r\n",
-        EndReason.TOO_MUCH_OUTPUT: b"",
-        EndReason.NOT_THIS_PROTOCOL: b"",
-        EndReason.EVICTED: b"-ERR [SYS/TEMP] Too many connections, try again later.\r\n",
-        EndReason.CLIENT_CLOSED: b"",
-        EndReason.CLIENT_LOST: b"",
-        EndReason.LOGGED_OFF: b"-ERR [SYS/TEMP] Disconnected by the administrator.\r\n",
-        EndReason.SHUTDOWN: b"-ERR [SYS/TEMP] Shutting down, try again later.\r\n",
-        EndReason.INTERNAL_ERROR: b"-ERR [SYS/TEMP] Internal error, try again later.\r\n",
-        EndReason.UPSTREAM_CLOSED: b"",
-        EndReason.UPSTREAM_LOST: b"",
-        EndReason.IDLE_TIMEOUT: b"",
-        EndReason.SESSION_TIMEOUT: b"",
-    }
-)
+from gateway.protocol.pop3.replies import FAREWELLS
+from gateway.protocol.pop3.replies import REFUSALS
 
 
-class Server:
+class Pop3Server:
     """The `ServerDialogue` of POP3."""
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -157,7 +116,7 @@ class Server:
         return Step(event=LoginAttempt("USER", user, password))
 
     def _auth(self, argument: bytes) -> Step:
-        name, has_initial, initial = argument.partition(b" ")
+        name, _, initial = argument.partition(b" ")
         if not name:
             return Step(multi_line(b"+OK Mechanisms follow.", self._mechanism_names()))
         mechanism = sasl.find(name, self._settings.mechanisms)
@@ -165,7 +124,7 @@ class Server:
             return self._error(b"-ERR Unknown mechanism.\r\n")
         self._user = None
         exchange = sasl.Exchange(mechanism)
-        return self._follow(exchange, exchange.start(initial if has_initial else None))
+        return self._follow(exchange, exchange.start(initial or None))
 
     def _follow(self, exchange: sasl.Exchange, outcome: sasl.Outcome) -> Step:
         if isinstance(outcome, sasl.Ask):
@@ -182,15 +141,15 @@ class Server:
         return tuple(name.encode() for name in self._settings.mechanisms)
 
 
-_COMMANDS: Final[Mapping[bytes, Callable[[Server, bytes], Step]]] = MappingProxyType(
+_COMMANDS: Final[Mapping[bytes, Callable[[Pop3Server, bytes], Step]]] = MappingProxyType(
     {
-        b"APOP": Server._apop,
-        b"AUTH": Server._auth,
-        b"CAPA": Server._capa,
-        b"NOOP": Server._noop,
-        b"PASS": Server._pass,
-        b"QUIT": Server._quit,
-        b"STLS": Server._stls,
-        b"USER": Server._name_user,
+        b"APOP": Pop3Server._apop,
+        b"AUTH": Pop3Server._auth,
+        b"CAPA": Pop3Server._capa,
+        b"NOOP": Pop3Server._noop,
+        b"PASS": Pop3Server._pass,
+        b"QUIT": Pop3Server._quit,
+        b"STLS": Pop3Server._stls,
+        b"USER": Pop3Server._name_user,
     }
 )

@@ -29,53 +29,14 @@ from gateway.protocol.budget import Budget
 from gateway.protocol.hostile import is_hostile
 from gateway.protocol.smtp.grammar import multi_line
 from gateway.protocol.smtp.grammar import parse_command
+from gateway.protocol.smtp.replies import FAREWELLS
+from gateway.protocol.smtp.replies import REFUSALS
 
-_AUTHENTICATION_FAILED: Final = b"535 5.7.8 Authentication failed\r\n"
-_TRY_LATER: Final = b"454 4.7.0 Authentication is not possible at the moment, try again later\r\n"
 _AUTHENTICATION_REQUIRED: Final = b"530 5.7.0 Authentication required\r\n"
 _OK: Final = b"250 2.0.0 OK\r\n"
 
-REFUSALS: Final[Mapping[Refusal, bytes]] = MappingProxyType(
-    {
-        Refusal.BAD_CREDENTIALS: _AUTHENTICATION_FAILED,
-        Refusal.UPSTREAM_REJECTED: _AUTHENTICATION_FAILED,
-        Refusal.EXPIRED: _AUTHENTICATION_FAILED,
-        Refusal.POLICY_DENIED: _AUTHENTICATION_FAILED,
-        Refusal.LOGIN_DISABLED: b"525 5.7.13 Login disabled\r\n",
-        Refusal.SESSION_LIMIT: b"454 4.7.0 Too many sessions, try again later\r\n",
-        Refusal.TEMPORARY: _TRY_LATER,
-        Refusal.UPSTREAM_UNAVAILABLE: _TRY_LATER,
-    }
-)
 
-FAREWELLS: Final[Mapping[EndReason, bytes]] = MappingProxyType(
-    {
-        EndReason.HANDSHAKE_FAILED: b"",
-        EndReason.HANDSHAKE_TIMEOUT: b"",
-        EndReason.LOGIN_TIMEOUT: b"421 4.4.2 Too slow to log in\r\n",
-        EndReason.LOGOUT: b"221 2.0.0 Bye\r\n",
-        EndReason.TOO_MANY_ERRORS: b"421 4.7.0 Too many bad commands\r\n",
-        EndReason.TOO_MANY_FAILURES: b"421 4.7.0 Too many failed logins\r\n",
-        EndReason.LINE_TOO_LONG: b"500 5.5.6 Line too long\r\n",
-        EndReason.LITERAL_TOO_LONG: b"",
-        EndReason.TOO_MUCH_INPUT: b"421 4.7.0 Too much input before the login\r\n",
-        EndReason.TOO_MUCH_OUTPUT: b"",
-        EndReason.NOT_THIS_PROTOCOL: b"",
-        EndReason.EVICTED: b"421 4.7.0 Too many connections, try again later\r\n",
-        EndReason.CLIENT_CLOSED: b"",
-        EndReason.CLIENT_LOST: b"",
-        EndReason.LOGGED_OFF: b"421 4.7.0 Disconnected by the administrator\r\n",
-        EndReason.SHUTDOWN: b"421 4.3.2 Shutting down\r\n",
-        EndReason.INTERNAL_ERROR: b"421 4.3.0 Internal error\r\n",
-        EndReason.UPSTREAM_CLOSED: b"",
-        EndReason.UPSTREAM_LOST: b"421 4.4.2 Lost the mail server\r\n",
-        EndReason.IDLE_TIMEOUT: b"421 4.4.2 Idle for too long\r\n",
-        EndReason.SESSION_TIMEOUT: b"421 4.7.0 Session time is over\r\n",
-    }
-)
-
-
-class Server:
+class SmtpServer:
     """The `ServerDialogue` of SMTP."""
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -160,7 +121,7 @@ class Server:
         return Step(_AUTHENTICATION_REQUIRED, Closed(EndReason.TOO_MUCH_INPUT))
 
     def _auth(self, argument: bytes) -> Step:
-        name, has_initial, initial = argument.partition(b" ")
+        name, _, initial = argument.partition(b" ")
         if not self._has_greeted:
             return self._error(b"503 5.5.1 EHLO first\r\n")
         if not name:
@@ -169,7 +130,7 @@ class Server:
         if mechanism is None:
             return self._error(b"504 5.5.4 Unknown mechanism\r\n")
         exchange = sasl.Exchange(mechanism)
-        return self._follow(exchange, exchange.start(initial if has_initial else None))
+        return self._follow(exchange, exchange.start(initial or None))
 
     def _follow(self, exchange: sasl.Exchange, outcome: sasl.Outcome) -> Step:
         if isinstance(outcome, sasl.Ask):
@@ -183,19 +144,19 @@ class Server:
         return self._error(b"501 5.5.2 Malformed authentication data\r\n")
 
 
-_COMMANDS: Final[Mapping[bytes, Callable[[Server, bytes], Step]]] = MappingProxyType(
+_COMMANDS: Final[Mapping[bytes, Callable[[SmtpServer, bytes], Step]]] = MappingProxyType(
     {
-        b"AUTH": Server._auth,
-        b"BDAT": Server._bdat,
-        b"EHLO": Server._ehlo,
-        b"HELO": Server._helo,
-        b"NOOP": Server._ok,
-        b"QUIT": Server._quit,
-        b"RSET": Server._ok,
-        b"STARTTLS": Server._starttls,
+        b"AUTH": SmtpServer._auth,
+        b"BDAT": SmtpServer._bdat,
+        b"EHLO": SmtpServer._ehlo,
+        b"HELO": SmtpServer._helo,
+        b"NOOP": SmtpServer._ok,
+        b"QUIT": SmtpServer._quit,
+        b"RSET": SmtpServer._ok,
+        b"STARTTLS": SmtpServer._starttls,
         # RFC 4954 section 6: 530 is due to any other command
         **dict.fromkeys(
-            (b"BURL", b"DATA", b"ETRN", b"EXPN", b"HELP", b"MAIL", b"RCPT", b"VRFY"), Server._after_login_only
+            (b"BURL", b"DATA", b"ETRN", b"EXPN", b"HELP", b"MAIL", b"RCPT", b"VRFY"), SmtpServer._after_login_only
         ),
     }
 )
