@@ -4,6 +4,7 @@ SIGTERM, SIGINT: stop now. SIGQUIT: stop once the sessions are over, or `shutdow
 ended. SIGHUP and SIGUSR1, SIGUSR2 are reserved (reload, logs, upgrade) and only noted.
 """
 
+import contextlib
 import os
 import select
 import signal
@@ -33,13 +34,11 @@ class SignalQueue:
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self._queue.append(signal.Signals(number))
-        try:
+        with contextlib.suppress(BlockingIOError):  # the pipe is full of wake-ups already
             os.write(self._write_end, b"\0")
-        except BlockingIOError:
-            pass  # the pipe is full of wake-ups already
 
     def wait(self, seconds: float | None, also: tuple[int, ...] = ()) -> tuple[signal.Signals | None, list[int]]:
-        """The next signal, if any, and those of `also` (descriptors) that are readable; at most `seconds` (None: ever)."""
+        """The next signal, if any, and the readable descriptors of `also`; waits at most `seconds` (None: for ever)."""
         poll = select.poll()
         for descriptor in (self._read_end, *also):
             poll.register(descriptor, select.POLLIN)

@@ -1,5 +1,7 @@
 """The fork: what a worker is given, and how its life and death show.
 
+The worker's code is imported here, before the fork, so that its pages are shared; importing makes no hub.
+
 Each worker has a pipe on which it says one octet when it accepts connections. All workers share the read end of one
 pipe whose write end only the master holds: its end-of-file tells them that the master is gone.
 """
@@ -14,6 +16,7 @@ from gateway.master.privileges import drop_to
 from gateway.master.signals import HANDLED
 from gateway.master.signals import SignalQueue
 from gateway.worker.inheritance import Inheritance
+from gateway.worker.main import run
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +55,6 @@ def _live(
         for descriptor in private_fds:
             os.close(descriptor)
         drop_to(inheritance.account)
-        # Late on purpose: what a worker imports (gevent's hub above all) must not exist in the master.
-        from gateway.worker.main import run  # noqa: PLC0415
-
         return run(index, inheritance, ready_write_fd)
     except BaseException:  # noqa: BLE001  nothing may fall through into the master's code
         inheritance.log.error("worker_failed", worker=index, detail=traceback.format_exc())

@@ -17,11 +17,11 @@ from gateway.policy.rules import Policies
 from gateway.protocol.base import ServerSettings
 from gateway.protocol.registry import PROTOCOLS
 from gateway.session.service import Service
-from gateway.worker.inheritance import TlsSetup
 from gateway.upstream.connect import Dialer
 from gateway.upstream.connect import UpstreamTls
 from gateway.upstream.login import MailServers
 from gateway.upstream.login import UpstreamSettings
+from gateway.worker.inheritance import TlsSetup
 
 
 class Assembly:
