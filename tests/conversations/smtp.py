@@ -487,6 +487,7 @@ CLIENT: Final[tuple[ClientConversation, ...]] = (
         asked(f"upstream-never-told-{name}", OFFERS_BOTH, ("E", Refusal.BAD_CREDENTIALS), login=login)
         for name, login in (
             ("a-nul", MailLogin(b"alice", b"sec\0ret")),
+            ("a-line-end", MailLogin(b"alice\nRSET", b"secret")),
             ("an-empty-password", MailLogin(b"alice", b"")),
             ("an-empty-user", MailLogin(b"", b"secret")),
             ("an-endless-password", MailLogin(b"alice", b"x" * MAX_AUTH_LINE_OCTETS)),

@@ -3,14 +3,14 @@
 from typing import Final
 
 from gateway.protocol.base import ProtocolSpec
-from gateway.protocol.pop3.client import pop3_client
+from gateway.protocol.pop3.client import client
 from gateway.protocol.pop3.replies import RELAY_FAREWELLS
-from gateway.protocol.pop3.server import Pop3Server
+from gateway.protocol.pop3.server import Server
 
 SPEC: Final = ProtocolSpec(
     name="pop3s",
     alpn=b"pop3",
-    server=Pop3Server,
-    client=pop3_client,
+    server=Server,
+    client=client,
     relay_farewells=RELAY_FAREWELLS,
 )

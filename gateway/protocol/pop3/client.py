@@ -39,7 +39,7 @@ _PRINTABLE: Final = range(0x20, 0x7F)
 _MAX_ARGUMENT_OCTETS: Final = MAX_COMMAND_OCTETS - len(b"USER \r\n")
 
 
-def pop3_client(settings: ClientSettings, login: MailLogin) -> ScriptedClient:
+def client(settings: ClientSettings, login: MailLogin) -> ScriptedClient:
     """The `ClientDialogue` of POP3. Raises Refused for a login without a password, which POP3 does not know."""
     if login.password is None:
         raise Refused(Refusal.UPSTREAM_UNAVAILABLE, "POP3 needs a password for the mail server")

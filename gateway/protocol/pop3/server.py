@@ -33,7 +33,7 @@ from gateway.protocol.pop3.replies import FAREWELLS
 from gateway.protocol.pop3.replies import REFUSALS
 
 
-class Pop3Server:
+class Server:
     """The `ServerDialogue` of POP3."""
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -141,15 +141,15 @@ class Pop3Server:
         return tuple(name.encode() for name in self._settings.mechanisms)
 
 
-_COMMANDS: Final[Mapping[bytes, Callable[[Pop3Server, bytes], Step]]] = MappingProxyType(
+_COMMANDS: Final[Mapping[bytes, Callable[[Server, bytes], Step]]] = MappingProxyType(
     {
-        b"APOP": Pop3Server._apop,
-        b"AUTH": Pop3Server._auth,
-        b"CAPA": Pop3Server._capa,
-        b"NOOP": Pop3Server._noop,
-        b"PASS": Pop3Server._pass,
-        b"QUIT": Pop3Server._quit,
-        b"STLS": Pop3Server._stls,
-        b"USER": Pop3Server._name_user,
+        b"APOP": Server._apop,
+        b"AUTH": Server._auth,
+        b"CAPA": Server._capa,
+        b"NOOP": Server._noop,
+        b"PASS": Server._pass,
+        b"QUIT": Server._quit,
+        b"STLS": Server._stls,
+        b"USER": Server._name_user,
     }
 )

@@ -3,14 +3,14 @@
 from typing import Final
 
 from gateway.protocol.base import ProtocolSpec
-from gateway.protocol.smtp.client import smtp_client
+from gateway.protocol.smtp.client import client
 from gateway.protocol.smtp.replies import RELAY_FAREWELLS
-from gateway.protocol.smtp.server import SmtpServer
+from gateway.protocol.smtp.server import Server
 
 SPEC: Final = ProtocolSpec(
     name="smtps",
     alpn=b"smtp",
-    server=SmtpServer,
-    client=smtp_client,
+    server=Server,
+    client=client,
     relay_farewells=RELAY_FAREWELLS,
 )

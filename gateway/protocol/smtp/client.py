@@ -36,7 +36,7 @@ class Reply:
     texts: tuple[bytes, ...]
 
 
-def smtp_client(settings: ClientSettings, login: MailLogin) -> ScriptedClient:
+def client(settings: ClientSettings, login: MailLogin) -> ScriptedClient:
     """The `ClientDialogue` of SMTP."""
     return ScriptedClient(_script(settings, login))
 

@@ -36,7 +36,7 @@ _AUTHENTICATION_REQUIRED: Final = b"530 5.7.0 Authentication required\r\n"
 _OK: Final = b"250 2.0.0 OK\r\n"
 
 
-class SmtpServer:
+class Server:
     """The `ServerDialogue` of SMTP."""
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -144,19 +144,19 @@ class SmtpServer:
         return self._error(b"501 5.5.2 Malformed authentication data\r\n")
 
 
-_COMMANDS: Final[Mapping[bytes, Callable[[SmtpServer, bytes], Step]]] = MappingProxyType(
+_COMMANDS: Final[Mapping[bytes, Callable[[Server, bytes], Step]]] = MappingProxyType(
     {
-        b"AUTH": SmtpServer._auth,
-        b"BDAT": SmtpServer._bdat,
-        b"EHLO": SmtpServer._ehlo,
-        b"HELO": SmtpServer._helo,
-        b"NOOP": SmtpServer._ok,
-        b"QUIT": SmtpServer._quit,
-        b"RSET": SmtpServer._ok,
-        b"STARTTLS": SmtpServer._starttls,
+        b"AUTH": Server._auth,
+        b"BDAT": Server._bdat,
+        b"EHLO": Server._ehlo,
+        b"HELO": Server._helo,
+        b"NOOP": Server._ok,
+        b"QUIT": Server._quit,
+        b"RSET": Server._ok,
+        b"STARTTLS": Server._starttls,
         # RFC 4954 section 6: 530 is due to any other command
         **dict.fromkeys(
-            (b"BURL", b"DATA", b"ETRN", b"EXPN", b"HELP", b"MAIL", b"RCPT", b"VRFY"), SmtpServer._after_login_only
+            (b"BURL", b"DATA", b"ETRN", b"EXPN", b"HELP", b"MAIL", b"RCPT", b"VRFY"), Server._after_login_only
         ),
     }
 )
