@@ -70,8 +70,8 @@ def client(settings: ClientSettings, login: MailLogin) -> ScriptedClient:
     """The `ClientDialogue` of IMAP. Raises Refused for a login that IMAP cannot carry."""
     if login.password is None:
         raise Refused(Refusal.UPSTREAM_UNAVAILABLE, "IMAP needs a password for the mail server")
-    if _FORBIDDEN.intersection(login.user + login.password):
-        raise Refused(Refusal.BAD_CREDENTIALS, "NUL, CR or LF in a credential")
+    if not login.user or not login.password or _FORBIDDEN.intersection(login.user + login.password):
+        raise Refused(Refusal.BAD_CREDENTIALS, "an empty credential, or NUL, CR or LF in one")
     return ScriptedClient(_script(settings, login, login.password))
 
 

@@ -88,7 +88,7 @@ def literal_head(line: bytes) -> LiteralHead | None:
 class Draft:
     """A command as it arrives. tag: UNTAGGED until a valid one was read. fault: what is wrong with it, empty: nothing.
 
-    text_octets and literals_octets count what has arrived, for the limits.
+    text_octets counts the lines whole, `{n}` and all; it is the reader's to keep. literals_octets is the literals'.
     """
 
     tag: bytes = UNTAGGED
@@ -101,7 +101,6 @@ class Draft:
 
     def add_text(self, text: bytes, *, before_literal: bool = False) -> None:
         """Take a line, or what stands in it before the literal's head."""
-        self.text_octets += len(text)
         if before_literal and not text.endswith((b" ", b"(")):
             self.fault = self.fault or b"A literal is an argument of its own."
         if not self.is_begun:

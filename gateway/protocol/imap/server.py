@@ -124,6 +124,7 @@ class Server:
 
     def _receive_text(self, line: bytes) -> Step:
         draft, head = self._draft, literal_head(line)
+        draft.text_octets += len(line)
         draft.add_text(line if head is None else line[: head.start], before_literal=head is not None)
         if draft.text_octets > MAX_LINE_OCTETS and draft.verb != b"AUTHENTICATE":
             return self.too_long()
