@@ -48,7 +48,6 @@ class ScriptedClient:
         return self._advance(frame)
 
     def tls_started(self) -> ClientStep:
-        self._is_starting_tls = False
         return self._advance(b"")
 
     def _advance(self, frame: bytes) -> ClientStep:
