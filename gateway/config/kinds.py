@@ -206,7 +206,7 @@ def _parse_path(text: str, context: Context) -> Path:
 PATH: Final[Kind[Path]] = Kind(word="path", code="E205", parse=_parse_path, render=_plain)
 
 
-def listed(kind: Kind[T]) -> Kind[tuple[T, ...]]:
+def listed(kind: Kind[T], plural: str) -> Kind[tuple[T, ...]]:
     """Items of one kind, separated by blanks or commas; an item given twice counts once."""
 
     def parse(text: str, context: Context) -> tuple[T, ...]:
@@ -215,7 +215,7 @@ def listed(kind: Kind[T]) -> Kind[tuple[T, ...]]:
     def render(values: tuple[T, ...]) -> str:
         return " ".join(kind.render(value) for value in values)
 
-    return Kind(word=f"list of {kind.word}s", code=kind.code, parse=parse, render=render, is_list=True)
+    return Kind(word=f"list of {plural}", code=kind.code, parse=parse, render=render, is_list=True)
 
 
 def repeated(kind: Kind[T]) -> Kind[tuple[T, ...]]:
@@ -248,7 +248,13 @@ def optional(kind: Kind[T], absent: str = "none") -> Kind[T | None]:
     """`kind`, or None for the word `absent` and for no value at all."""
 
     def parse(text: str, context: Context) -> T | None:
-        return None if text.lower() in ("", absent) else kind.parse(text, context)
+        if text.lower() in ("", absent):
+            return None
+        try:
+            return kind.parse(text, context)
+        except BadValue as bad:
+            bad.hint = bad.hint or (f"or {absent}" if absent != "none" else "")
+            raise
 
     def render(value: T | None) -> str:
         return absent if value is None else kind.render(value)

@@ -100,7 +100,7 @@ def _parse_network(text: str, _: Context) -> Network:
 
 
 NETWORK: Final[Kind[Network]] = Kind(word="network", code="E206", parse=_parse_network, render=str)
-_NETWORKS: Final = listed(NETWORK)
+_NETWORKS: Final = listed(NETWORK, "networks")
 
 
 def _parse_networks(text: str, context: Context) -> tuple[Network, ...]:

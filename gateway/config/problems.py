@@ -10,6 +10,7 @@ from typing import Final
 
 EXCERPT_COLUMNS: Final = 100
 QUOTE_MAX: Final = 60
+MAX_PROBLEMS: Final = 500  # for one file: what has more is no configuration, and reading it stops
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ def _window(place: Place) -> tuple[str, int]:
     line, start = printable(place.excerpt), place.column - 1
     if len(line) <= EXCERPT_COLUMNS:
         return line, min(start, len(line))
+    if start + place.width <= EXCERPT_COLUMNS:
+        return line[:EXCERPT_COLUMNS].rstrip(), start
     first = max(0, min(start - EXCERPT_COLUMNS // 4, len(line) - EXCERPT_COLUMNS))
     shown = line[first : first + EXCERPT_COLUMNS]
     return shown, min(start - first, len(shown))
@@ -82,7 +85,7 @@ def printable(text: str) -> str:
 def quoted(text: str) -> str:
     """`text` as a message shows it. Never call it with a secret."""
     shown = text if len(text) <= QUOTE_MAX else text[: QUOTE_MAX - 3] + "..."
-    return f'"{printable(shown)}"'
+    return f'"{printable(" ".join(shown.split(chr(10))))}"'
 
 
 def summary(problems: Iterable[Problem]) -> str:

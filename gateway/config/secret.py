@@ -5,11 +5,12 @@ Errors: `BadValue`, which never holds an octet of a literal. Limits: a secret's 
 
 import os
 import re
-import stat
 from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from gateway.config.files import read_regular_file
 from gateway.config.kinds import BadValue
 from gateway.config.kinds import Context
 from gateway.config.kinds import Kind
@@ -24,10 +25,12 @@ _ARGON2: Final = re.compile(r"\$argon2(?:id|i|d)\$v=[0-9]+\$m=[0-9]+,t=[0-9]+,p=
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Secret:
-    """Shows itself to `reveal` alone: not to repr, str or format. `path` is its file, None for env and a literal."""
+    """Shows itself to `reveal` alone: not to repr, str or format.
+
+    `is_bare`: who can read the configuration can read it. `path` is the file it was read from, if it was."""
 
     _text: str
-    is_literal: bool
+    is_bare: bool
     path: Path | None = None
 
     def reveal(self) -> str:
@@ -45,19 +48,19 @@ def _parse_secret(text: str, context: Context) -> Secret:
     if match is None:
         if not text:
             raise BadValue("the secret is empty")
-        return Secret(text, is_literal=True)
+        return Secret(text, is_bare=True)
     scheme, name = match[1], match[2].strip()
     if scheme == "env":
         return _from_environment(name)
     path = context.directory / name if scheme == "file" else _credential_path(name)
-    return Secret(_from_file(path), is_literal=False, path=path)
+    return Secret(_from_file(path), is_bare=False, path=path)
 
 
 def _from_environment(name: str) -> Secret:
     text = os.environ.get(name, "")
     if not text:
         raise BadValue(f"the environment has no variable {quoted(name)}, or it is empty")
-    return Secret(text, is_literal=False)
+    return Secret(text, is_bare=False)
 
 
 def _credential_path(name: str) -> Path:
@@ -74,25 +77,17 @@ def _credential_path(name: str) -> Path:
 
 def _from_file(path: Path) -> str:
     try:
-        octets = _read(path)
+        octets = read_regular_file(path, MAX_OCTETS)
         text = octets.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except OSError as error:
         raise BadValue(f"cannot read the secret from {quoted(str(path))}: {error.strerror}") from None
     except ValueError:
         raise BadValue(f"{quoted(str(path))} is not UTF-8 text") from None
-    if not text or len(octets) > MAX_OCTETS:
-        raise BadValue(f"{quoted(str(path))} is empty" if not text else f"{quoted(str(path))} is too long for a secret")
+    if not text:
+        raise BadValue(f"{quoted(str(path))} is empty")
     if any(ord(char) < 0x20 or ord(char) == 0x7F for char in text):
         raise BadValue(f"{quoted(str(path))} holds more than one line, or control characters")
     return text
-
-
-def _read(path: Path) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(0, "not a regular file")
-        return file.read(MAX_OCTETS + 1)
 
 
 def _render(secret: Secret) -> str:
@@ -112,7 +107,7 @@ def _parse_hash(text: str, context: Context) -> Secret:
     secret = _parse_secret(text, context)
     if not _ARGON2.fullmatch(secret.reveal()):
         raise BadValue("the password is not an argon2 hash", hint='make one with "gateway hash-password"')
-    return secret
+    return replace(secret, is_bare=False)
 
 
 PASSWORD_HASH: Final[Kind[Secret]] = Kind(
@@ -124,7 +119,7 @@ def _parse_store(text: str, context: Context) -> Secret:
     secret = _parse_secret(text, context)
     if not re.fullmatch(r"(redis|rediss|valkey|valkeys|unix)://\S+", secret.reveal()):
         raise BadValue("the store is not a URL such as redis://10.0.0.9/0")
-    return secret
+    return replace(secret, is_bare=secret.is_bare and "@" in secret.reveal())
 
 
 STORE_URL: Final[Kind[Secret]] = Kind(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
+from typing import Final
 
 from gateway.config.model.aaa import AaaServerGroup
 from gateway.config.model.aaa import AaaServerSettings
@@ -28,6 +29,8 @@ from gateway.config.model.words import Method
 
 __all__ = [
     "BUILT_IN_POLICY",
+    "DEFAULT_POLICY_NAME",
+    "LOCAL_GROUP_NAME",
     "AaaServerGroup",
     "AaaServerSettings",
     "AttributeMap",
@@ -47,10 +50,15 @@ __all__ = [
     "UserSettings",
 ]
 
+# As on the ASA these two exist without being configured; a section of that name changes them.
+LOCAL_GROUP_NAME: Final = "LOCAL"
+DEFAULT_POLICY_NAME: Final = "DfltGrpPolicy"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Everything that is configured. Mappings are by name, in the order of the file; `protocols` has all three."""
+    """Everything that is configured. Mappings are by name, in the order of the file; `protocols` has all three,
+    `aaa_groups` always has LOCAL and `group_policies` DfltGrpPolicy."""
 
     path: Path
     hostname: str

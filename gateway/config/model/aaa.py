@@ -166,7 +166,9 @@ class AaaServerSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AaaServerGroup:
-    """Servers that answer for one another. `servers` is in the order of the file and empty for protocol = local."""
+    """Servers that answer for one another.
+
+    `servers` is in the order of the file, and empty for protocol = local."""
 
     name: str
     servers: tuple[AaaServerSettings, ...] = ()

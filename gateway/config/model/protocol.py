@@ -169,7 +169,7 @@ class ProtocolSettings:
         example="MAILUSERS",
     )
     capabilities: tuple[str, ...] = per_protocol(
-        listed(CAPABILITY),
+        listed(CAPABILITY, "names"),
         (
             ("IMAP4rev1", "SASL-IR", "LITERAL+", "ID", "IDLE", "ENABLE"),
             ("TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING"),

@@ -78,7 +78,7 @@ class GatewaySettings:
         SIZE, 65536, "The most that is read at once from one side of a session.", not_yet="64k are used"
     )
     include: tuple[str, ...] = setting(
-        listed(LINE),
+        listed(LINE, "paths and patterns"),
         (),
         "More files to read, relative to this one; a pattern such as conf.d/*.ini reads its matches in order of name.",
     )
@@ -154,7 +154,7 @@ class InterfaceSettings:
         optional(NAME), None, "The network device; its addresses are listened on.", asa="nameif", example="eth0"
     )
     address: tuple[Address, ...] = setting(
-        listed(ADDRESS),
+        listed(ADDRESS, "addresses"),
         (),
         "The addresses to listen on, instead of all those of the device.",
         asa="ip address",

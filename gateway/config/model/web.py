@@ -22,7 +22,12 @@ class PortalSettings:
     """The clientless SSL VPN session that authentication = piggyback needs."""
 
     enable: tuple[str, ...] = setting(
-        listed(NAME), (), "The interfaces it is offered on.", asa="webvpn enable", not_yet=_NO_PORTAL, example="outside"
+        listed(NAME, "names"),
+        (),
+        "The interfaces it is offered on.",
+        asa="webvpn enable",
+        not_yet=_NO_PORTAL,
+        example="outside",
     )
     port: int = setting(PORT, 443, "Its HTTPS port.", asa="webvpn port", not_yet=_NO_PORTAL)
     authentication_server_group: str | None = setting(
