@@ -36,6 +36,15 @@ _CIPHERS: Final = (
 _TLS13_CIPHERS: Final = b"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 _HOST_NAME: Final = re.compile(rb"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 _MAX_HOST_NAME_OCTETS: Final = 253
+_UNKNOWN_AUTHORITY: Final = frozenset(
+    {
+        lib.X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT,
+        lib.X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
+        lib.X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE,
+        lib.X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT,
+        lib.X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN,
+    }
+)
 
 
 class NoCommonProtocol(Exception):
@@ -152,11 +161,12 @@ def connect(context: SSL.Context, server_name: str) -> SSL.Connection:
 
 
 def verify_fault(connection: SSL.Connection) -> str | None:
-    """Why the peer's certificate was refused, in OpenSSL's words; None: it was not."""
+    """Why the peer's certificate was refused; None: it was not."""
     code = lib.SSL_get_verify_result(connection._ssl)
     if code == lib.X509_V_OK:
         return None
-    return _text(lib.X509_verify_cert_error_string(code))
+    words = _text(lib.X509_verify_cert_error_string(code))
+    return f"certificate of an unknown authority ({words})" if code in _UNKNOWN_AUTHORITY else words
 
 
 def tls_fault(error: SSL.Error) -> str:

@@ -334,20 +334,16 @@ def test_name_is_verified_by_the_alternative_names_alone(
 def test_certificate_of_another_authority_or_expired_is_refused(
     authority: CertificateAuthority, tmp_path: Path
 ) -> None:
-    stranger = CertificateAuthority(tmp_path)
+    stranger = CertificateAuthority(tmp_path, "Another CA")
     foreign = ServerTls(b"imap", [files(stranger.issue("mail.example.test"))])
-    assert verified(foreign, authority, "mail.example.test") in (
-        "self-signed certificate in certificate chain",
-        "unable to get local issuer certificate",
-        "certificate signature failure",
-    )
+    assert "unknown authority" in str(verified(foreign, authority, "mail.example.test"))
     expired = authority.issue("mail.example.test", not_after=datetime.now(UTC) - timedelta(days=1))
     assert verified(ServerTls(b"imap", [files(expired)]), authority, "mail.example.test") == "certificate has expired"
 
 
 def test_client_certificate_does_not_make_a_server(authority: CertificateAuthority) -> None:
     tls = ServerTls(b"imap", [files(authority.issue_client("mail.example.test"))])
-    assert verified(tls, authority, "mail.example.test") in ("unsuitable certificate purpose", "hostname mismatch")
+    assert verified(tls, authority, "mail.example.test") == "unsuitable certificate purpose"
 
 
 @pytest.mark.parametrize("name", ["", ".", "a b", "a\0.example.test", "mail.example.test\n", "*.wild.test", "x" * 64])
