@@ -2,8 +2,7 @@
 
 One small process of its own reads, from a pipe only the test run writes to, which process groups are alive. The
 kernel closes the pipe when the test run ends, however it ends; what was not released by then is killed.
-PR_SET_PDEATHSIG
-would be simpler, but a daemon that changes its effective user (Postfix's master) loses it.
+PR_SET_PDEATHSIG would be simpler, but a daemon that changes its effective user (Postfix's master) loses it.
 """
 
 import atexit

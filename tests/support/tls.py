@@ -27,7 +27,7 @@ from cryptography.x509.oid import NameOID
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
-LOCAL_NAMES = ("localhost", "gateway.example.test", "127.0.0.1", "::1")
+LOCAL_NAMES = ("localhost", "gateway.example.test", "127.0.0.1", "127.0.0.2", "::1")
 VALID_FOR = timedelta(days=30)
 # Clocks of containers differ by a little; a certificate from this very second is "not yet valid" on some.
 BACKDATED = timedelta(hours=1)

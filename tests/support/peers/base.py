@@ -187,9 +187,9 @@ def run_program(*arguments: str, stdin: str | None = None, timeout_s: float = 20
     return done.stdout
 
 
-def first_line(port: int, question: bytes = b"") -> bytes:
+def first_line(port: int, question: bytes = b"", host: str = LOOPBACK) -> bytes:
     """What a server on `port` says first, after `question` if there is one; OSError when it says nothing."""
-    with socket.create_connection((LOOPBACK, port), timeout=ANSWER_TIMEOUT_S) as connection:
+    with socket.create_connection((host, port), timeout=ANSWER_TIMEOUT_S) as connection:
         connection.sendall(question)
         with connection.makefile("rb") as reader:
             line = reader.readline()
@@ -198,8 +198,8 @@ def first_line(port: int, question: bytes = b"") -> bytes:
     return line
 
 
-def expect_greeting(port: int, greeting: bytes, question: bytes = b"") -> None:
+def expect_greeting(port: int, greeting: bytes, question: bytes = b"", host: str = LOOPBACK) -> None:
     """PeerError when the first line on `port` starts otherwise."""
-    line = first_line(port, question)
+    line = first_line(port, question, host)
     if not line.startswith(greeting):
         raise PeerError(f"port {port} answers {line!r}, not {greeting!r}")

@@ -28,6 +28,7 @@ from tests.support.tls import Certificate
 PASSWORD = "secret"
 """The password of every user of an instance without `users`."""
 MAIL_USER = "nobody"
+OTHER_LOOPBACK = "127.0.0.2"
 
 
 class Tls(Enum):
@@ -41,8 +42,8 @@ class Tls(Enum):
 class Dovecot(Peer):
     """Without `users`, any name is accepted with `PASSWORD`; with it, just these names with these passwords.
 
-    `tls` other than NO needs `certificate`. With REQUIRED, a login without TLS is refused. `settings` are appended to
-    the configuration as they are.
+    `tls` other than NO needs `certificate`. With REQUIRED, a login without TLS is refused. `host` is the address it
+    listens on. `settings` are appended to the configuration as they are.
     """
 
     packages: ClassVar = {
@@ -63,6 +64,8 @@ class Dovecot(Peer):
         self.tls = tls or (Tls.YES if certificate else Tls.NO)
         if self.tls is not Tls.NO and certificate is None:
             raise ValueError("TLS needs a certificate")
+        # Dovecot takes a connection from its own address for safe without TLS; from 127.0.0.1 to this one it does not.
+        self.host = OTHER_LOOPBACK if self.tls is Tls.REQUIRED else LOOPBACK
         self.users = users
         self.settings = settings
         self.imap_port, self.pop3_port = free_port(), free_port()
@@ -88,8 +91,8 @@ class Dovecot(Peer):
         return ["dovecot", "-F", "-c", str(self.directory / "dovecot.conf")]
 
     def probe(self) -> None:
-        expect_greeting(self.imap_port, b"* OK")
-        expect_greeting(self.pop3_port, b"+OK")
+        expect_greeting(self.imap_port, b"* OK", host=self.host)
+        expect_greeting(self.pop3_port, b"+OK", host=self.host)
 
     def maildir(self, user: str) -> Path:
         return self.directory / "mail" / hashlib.sha256(user.encode()).hexdigest() / "Maildir"
@@ -130,7 +133,7 @@ class Dovecot(Peer):
             pop3=self.pop3_port,
             imaps=self.imaps_port if self.certificate else 0,
             pop3s=self.pop3s_port if self.certificate else 0,
-            address=LOOPBACK,
+            address=self.host,
             settings=self.settings,
         )
 
@@ -157,6 +160,7 @@ def _account() -> tuple[str, str]:
 
 
 # auth_failure_delay and the penalty socket: Dovecot slows down an address after failures; the tests all come from one.
+# Half a second is left: failures wait for a timer of that interval, which has no setting.
 CONFIGURATION = """\
 base_dir = {directory}/run
 state_dir = {directory}/state
@@ -169,6 +173,7 @@ auth_mechanisms = plain login
 auth_username_chars =
 auth_failure_delay = 0
 mail_location = maildir:~/Maildir
+mail_save_crlf = yes
 mail_max_userip_connections = 0
 first_valid_uid = 1
 first_valid_gid = 1

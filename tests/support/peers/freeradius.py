@@ -56,18 +56,18 @@ class FreeRadius(Peer):
         return ["freeradius", "-f", "-d", str(self.directory), "-n", "radiusd", "-l", "stdout"]
 
     def probe(self) -> None:
-        self.ask("status", "Message-Authenticator = 0x00", retries=1)
+        self.ask("status", retries=1, interval_s=0.1)
 
-    def ask(self, kind: str, *attributes: str, retries: int = 3) -> str:
+    def ask(self, kind: str, *attributes: str, retries: int = 3, interval_s: float = 0.5) -> str:
         """One request by radclient (`auth`, `acct`, `status`); its report of the answer.
 
         PeerError when there is no answer, or a refusal.
         """
         port = self.accounting_port if kind == "acct" else self.authentication_port
-        options = ["-x", "-t", "0.5", "-r", str(retries)]
-        return run_program(
-            "radclient", *options, f"{LOOPBACK}:{port}", kind, SECRET, stdin="\n".join(attributes) + "\n"
-        )
+        options = ["-x", "-t", str(interval_s), "-r", str(retries)]
+        signature = [] if kind == "acct" else ["Message-Authenticator = 0x00"]
+        request = "\n".join([*attributes, *signature, ""])
+        return run_program("radclient", *options, f"{LOOPBACK}:{port}", kind, SECRET, stdin=request)
 
     def authenticate(self, user: str, password: str) -> bool:
         """True for Access-Accept."""
