@@ -219,6 +219,8 @@ class Wire:
         except ssl.SSLEOFError:
             self.end = End.FIN
             return b""
+        except ssl.SSLZeroReturnError:
+            data = b""
         if not data:
             self.end = End.CLOSE_NOTIFY
         return data
