@@ -109,7 +109,7 @@ def test_handshake_that_dribbles_ends_at_the_deadline(accepted: Accepted, server
     dribbling = gevent.spawn(dribble)
     started = time.monotonic()
     assert ended_by(lambda: accepted.client.start_tls(server_tls, after(0.2)))[0] is EndReason.HANDSHAKE_TIMEOUT
-    assert 0.19 < time.monotonic() - started < 0.5
+    assert 0.19 < time.monotonic() - started < 1.0
     dribbling.kill()
     accepted.far.close()
 
@@ -247,7 +247,7 @@ def test_line_that_dribbles_past_the_deadline_ends_the_session(established: Esta
     started = time.monotonic()
     reason, _ = ended_by(lambda: established.client.read_line(8192, after(0.15)))
     assert reason is EndReason.LOGIN_TIMEOUT
-    assert 0.14 < time.monotonic() - started < 0.4
+    assert 0.14 < time.monotonic() - started < 1.0
     dribbling.kill()
 
 
@@ -381,7 +381,7 @@ class Outside:
     def interrupts(self, action: Callable[[], object]) -> None:
         started = time.monotonic()
         assert ended_by(action) == (EndReason.EVICTED, "")
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < 1.0
 
 
 def test_end_interrupts_the_handshake(accepted: Accepted, server_tls: ServerTls) -> None:

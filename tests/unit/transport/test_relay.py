@@ -341,7 +341,7 @@ def test_idle_session_ends_and_says_farewell(session: Session) -> None:
     session.relay(RelayLimits(0.1, None))
     started = time.monotonic()
     assert session.program.receive_all() == b"* BYE idle-timeout\r\n"
-    assert 0.09 < time.monotonic() - started < 0.4
+    assert 0.09 < time.monotonic() - started < 1.0
     assert receive_all(session.server) == b""
     assert session.ended() == RelayEnd(EndReason.IDLE_TIMEOUT, 0, 0)
 
@@ -364,7 +364,7 @@ def test_busy_session_ends_at_its_absolute_limit(session: Session) -> None:
     while not session.ends:
         fault(lambda: session.program.send(b"a NOOP\r\n"))
         gevent.sleep(0.01)
-    assert 0.19 < time.monotonic() - started < 0.5
+    assert 0.19 < time.monotonic() - started < 1.0
     assert session.ended().reason is EndReason.SESSION_TIMEOUT
 
 

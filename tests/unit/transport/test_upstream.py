@@ -106,7 +106,7 @@ def test_connect_to_silence_ends_at_the_deadline(listener: socket.socket) -> Non
     waiting = full_backlog(listener)
     started = time.monotonic()
     assert lost(lambda: GeventConnector().connect(listener.getsockname(), after(0.1))) == "no answer in time"
-    assert 0.09 < time.monotonic() - started < 0.4
+    assert 0.09 < time.monotonic() - started < 1.0
     for one in waiting:
         one.close()
 
@@ -310,7 +310,7 @@ def assert_logged_off(action: Callable[[], object]) -> None:
     with pytest.raises(SessionEnded) as raised:
         action()
     assert raised.value.reason is EndReason.LOGGED_OFF
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 1.0
 
 
 @pytest.mark.usefixtures("owner")
