@@ -15,6 +15,7 @@ from typing import TypeVar
 import pytest
 
 from tests.support.directories import world_traversable_directory
+from tests.support.gateway import RUN
 from tests.support.gateway import RunningGateway
 from tests.support.gateway import Section
 from tests.support.gateway import Sections
@@ -106,14 +107,16 @@ def gateway(certificate: Certificate) -> Iterator[GatewayFactory]:
         def start(
             sections: Sections | None = None,
             *,
+            command: Sequence[str] = RUN,
             arguments: Sequence[str] = (),
             environment: Mapping[str, str] | None = None,
             **more_sections: Section | None,
         ) -> RunningGateway:
             own = directory / f"{len(list(directory.iterdir()))}"
             own.mkdir()
+            everything = {**(sections or {}), **more_sections}
             running = RunningGateway(
-                own, certificate, {**(sections or {}), **more_sections}, arguments=arguments, environment=environment
+                own, certificate, everything, command=command, arguments=arguments, environment=environment
             )
             stack.callback(running.terminate)
             return running

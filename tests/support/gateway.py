@@ -29,6 +29,7 @@ Sections = Mapping[str, Section | None]
 
 PROTOCOLS: Final = ("imap4s", "pop3s", "smtps")
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
+RUN: Final = (sys.executable, "-m", "gateway", "run")
 READY_TIMEOUT_S: Final = 15.0
 STOP_TIMEOUT_S: Final = 15.0
 # What may never be in a log, beside secrets: the last words of the interpreter and of the sanitizers.
@@ -39,7 +40,8 @@ class RunningGateway:
     """Running once constructed, listening for each protocol that `sections` configures.
 
     `sections` are laid over the defaults, key by key; underscores in keys stand for hyphens, a list of values for a
-    repeated key, None takes a default away. `ports` is protocol -> port on 127.0.0.1.
+    repeated key; None takes a section away. `ports` is protocol -> port on 127.0.0.1. `command` may put a tool (strace,
+    valgrind) in front of `RUN`.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class RunningGateway:
         certificate: Certificate,
         sections: Sections,
         *,
+        command: Sequence[str] = RUN,
         arguments: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
@@ -59,7 +62,7 @@ class RunningGateway:
         self._certificate = certificate
         self.configure(sections)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "gateway", "run", "-c", str(self.path), *arguments],
+            [*command, "-c", str(self.path), *arguments],
             cwd=REPOSITORY,
             env={**os.environ, "PYTHONFAULTHANDLER": "1", **(environment or {})},
             stdin=subprocess.DEVNULL,
@@ -96,11 +99,11 @@ class RunningGateway:
         self.path.write_text(render(_merged(self._defaults(), sections)))
         self.path.chmod(0o600)
 
-    def reload(self) -> Line:
+    def reload(self, event: str = "reloaded") -> Line:
         """SIGHUP; the line that says what came of it."""
         before = self.log.mark()
         self.send_signal(signal.SIGHUP)
-        return self.log.wait_for("reload", after=before)
+        return self.log.wait_for(event, after=before)
 
     def send_signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
@@ -153,6 +156,11 @@ class RunningGateway:
             "interface loopback": {"address": LOOPBACK, "enable": list(self.ports)},
             **protocols,
         }
+
+
+def mail_server(port: int, host: str = LOOPBACK, **settings: Value) -> Section:
+    """A protocol's section with that default server."""
+    return {"server": host, "server-port": port, **settings}
 
 
 def render(sections: Sections) -> str:
