@@ -71,6 +71,7 @@ class Bench:
             mail_servers=MailServers(pop3.SPEC, settings, Dialer(self.connector, Resolver())),
             mailhost=True,
             max_login_attempts=3,
+            handshake_timeout_s=10.0,
             login_timeout_s=60.0,
             failure_delay_s=2.0,
             idle_timeout_s=600.0,
