@@ -3,7 +3,6 @@
 A peer that cannot run here skips its tests and says why; where CI=true it fails them instead.
 """
 
-import os
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.availability import require
 from tests.support.directories import world_traversable_directory
 from tests.support.gateway import RUN
 from tests.support.gateway import RunningGateway
@@ -21,7 +21,6 @@ from tests.support.gateway import StartGateway
 from tests.support.peers import Dovecot
 from tests.support.peers import FreeRadius
 from tests.support.peers import OpenLdap
-from tests.support.peers import Peer
 from tests.support.peers import Postfix
 from tests.support.peers import Redis
 from tests.support.peers import SmtpSink
@@ -87,7 +86,7 @@ def start_peer() -> Iterator[StartPeer]:
     with world_traversable_directory() as directory, ExitStack() as stack:
 
         def start(peer: PeerType) -> PeerType:
-            _require(type(peer))
+            require(type(peer).missing())
             name = f"{len(list(directory.iterdir()))}"
             stack.enter_context(peer.start(directory / name))
             return peer
@@ -121,15 +120,6 @@ def gateway(certificate: Certificate) -> Iterator[StartGateway]:
 
 
 def _running(peer: PeerType, parent: Path) -> Iterator[PeerType]:
-    _require(type(peer))
+    require(type(peer).missing())
     with peer.start(parent / type(peer).__name__.lower()):
         yield peer
-
-
-def _require(peer: type[Peer]) -> None:
-    reason = peer.missing()
-    if reason is None:
-        return
-    if os.environ.get("CI", "").lower() in {"1", "true"}:
-        pytest.fail(f"{reason}; CI runs all tests")
-    pytest.skip(reason)
