@@ -413,6 +413,14 @@ def test_end_right_after_the_hand_over(session: Session) -> None:
     assert session.ended().reason is EndReason.SHUTDOWN
 
 
+def test_end_right_before_the_hand_over_is_the_relays(session: Session) -> None:
+    session.client.end(EndReason.LOGGED_OFF)
+    session.relay()
+    assert session.program.receive_all() == b"* BYE logged-off\r\n"
+    assert session.ended().reason is EndReason.LOGGED_OFF
+    assert receive_all(session.server) == b""
+
+
 # ---- farewells
 
 
