@@ -204,6 +204,14 @@ def test_an_end_from_outside_closes_with_the_protocols_farewell(octets: bytes, e
     assert f"reason={ended.value}" in log
 
 
+def test_a_dialogue_that_closes_says_its_last_words_once() -> None:
+    bench = Bench(WELCOME)
+    client = bench.serve(b"XYZZY\r\n" * 10)
+    assert client.closed
+    assert client.written.count(b"Too many") == 1
+    assert "reason=too-many-errors" in bench.log()
+
+
 def test_a_fault_of_ours_ends_one_session_and_tells_the_client_nothing() -> None:
     class Broken(Backend):
         def authenticate(self, user: str, password: bytes, facts: ClientFacts, deadline: float) -> Identity:
