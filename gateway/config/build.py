@@ -132,7 +132,7 @@ def _value(options: list[Option], setting: Setting[Any], section: Section, parts
         except BadValue as bad:
             place = option.value.place(bad.offset, bad.width)
             text = bad.text if option.value.text else "it has no value"
-            parts.report(setting.kind.code, place, f"{option.key}: {text}", bad.hint)
+            parts.report(bad.code or setting.kind.code, place, f"{option.key}: {text}", bad.hint)
             parts.broken.add((section.label, option.key))
     if not values:
         return {}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 EXCERPT_COLUMNS: Final = 100
-QUOTE_MAX: Final = 60
+QUOTE_MAX: Final = 160
 TEXT_MAX: Final = 500
 MAX_PROBLEMS: Final = 500  # for one file: what has more is no configuration, and reading it stops
 

@@ -96,8 +96,9 @@ def _check_ldap(subject: Subject, server: AaaServerSettings) -> Iterator[Problem
     ):
         if value is None:
             yield from subject.problem("E321", section, key, f"an LDAP server needs the setting {key}")
-    if (server.ldap_login_dn is None) is not (server.ldap_login_password is None):
-        keys = ("ldap-login-dn", "ldap-login-password")
+    keys = ("ldap-login-dn", "ldap-login-password")
+    is_half = (server.ldap_login_dn is None) is not (server.ldap_login_password is None)
+    if is_half and not subject.is_broken(section, *keys):
         key, other = keys if server.ldap_login_dn is not None else reversed(keys)
         yield from subject.problem("E321", section, key, f"it needs {other}")
     if server.ldap_over_ssl is LdapTls.DISABLE:
