@@ -147,6 +147,18 @@ def test_load_or_exit_gives_the_configuration_or_ends(
     assert "E103" in capsys.readouterr().err
 
 
+def test_load_or_exit_gives_warnings_to_who_asks_for_them(
+    write: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    warned: list[str] = []
+    path = write("outstanding = 5\n")
+    load_or_exit(path, lambda _, problems: warned.extend(problem.code for problem in problems))
+    assert warned == ["W101"]
+    assert capsys.readouterr() == ("", "")
+    load_or_exit(path)
+    assert "W101" in capsys.readouterr().err
+
+
 def greet(*lines: bytes) -> Script:
     def script(link: socket.socket) -> None:
         for line in lines:
