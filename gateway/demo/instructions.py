@@ -14,68 +14,63 @@ from gateway.demo.stage import Stage
 from gateway.demo.terminal import heading
 from gateway.demo.terminal import say
 
-_ELSEWHERE: Final = "@localhost"
+_SERVER: Final = f"@{HOST}"
+_LOGINS: Final = (
+    ("user name", "password", "e-mail address", ""),
+    (BOB.user_name, BOB.password, BOB.address, "one name for both"),
+    (ALICE.user_name, ALICE.password, ALICE.address, "VPN user:mail user"),
+    (ALICE.user_name + _SERVER, ALICE.password, ALICE.address, "... @mail server"),
+)
 
 
 def show_instructions(stage: Stage) -> None:
-    imap, pop3, smtp = (stage.ports[protocol] for protocol in ProtocolName)
-    heading("The gateway is running, on this machine and for it alone. Ctrl-C ends it and removes all it made.")
+    """No line but a command is longer than 80 characters."""
+    heading("The gateway runs, on this machine only. Ctrl-C ends it and removes what it made.")
     heading("In a mail program")
-    say(f"  incoming mail   IMAP   server {HOST}   port {imap}   SSL/TLS   normal password")
-    say(f"         or       POP3   server {HOST}   port {pop3}   SSL/TLS   normal password")
-    say(f"  outgoing mail   SMTP   server {HOST}   port {smtp}   SSL/TLS   normal password")
-    say(f"  certificate     trust {stage.authority}, or accept the warning")
-    _show_logins()
-    heading("In another terminal: read mail, send mail")
-    for command in curl_commands(stage):
-        say(f"  {command}")
-    heading("The same by hand, or with other programs, if you have them")
-    for command in other_commands(stage):
-        say(f"  {command}")
+    for use, protocol in zip(("incoming   IMAP", "   or      POP3", "outgoing   SMTP"), ProtocolName, strict=True):
+        say(f"  {use}   server {HOST}   port {stage.ports[protocol]}   SSL/TLS   normal password")
+    say(f"  trust {stage.authority}, or accept the warning")
+    heading("Who can log in")
+    for name, password, address, remark in _LOGINS:
+        say(f"  {name:<21}{password:<13}{address:<20}{remark}".rstrip())
+    say("  The gateway checks what is before the colon, the mail server what is behind.")
+    say("  Mail to bob@... and alice@... arrives at once, other recipients are refused.")
+    heading("In another terminal")
+    for purpose, command in commands(stage):
+        say(f"  {purpose}")
+        say(f"    {command}")
     heading("Behind it")
     say(f"  configuration   {stage.directory / FILE}")
-    say("  log             below, one event a line: a login, a refusal, the end of a session")
+    say("  log             below, one event a line")
     say()
 
 
-def _show_logins() -> None:
-    heading("Who can log in")
-    rows = [
-        ("user name", "password", "e-mail address", ""),
-        (BOB.user_name, BOB.password, BOB.address, "one name and password for the gateway and the mail server"),
-        (ALICE.user_name, ALICE.password, ALICE.address, "VPN user vpn at the gateway, alice at the mail server"),
-        (ALICE.user_name + _ELSEWHERE, ALICE.password, ALICE.address, "likewise, and a mail server of your choice"),
-    ]
-    for name, password, address, remark in rows:
-        say(f"  {name:<21}{password:<14}{address:<21}{remark}".rstrip())
-
-
-def curl_commands(stage: Stage) -> list[str]:
-    """Each line stands alone. In a URL, %3A is the colon and %40 the @."""
+def commands(stage: Stage) -> list[tuple[str, str]]:
+    """What each is for, and the line to type as it is."""
     imap, pop3, smtp = (stage.ports[protocol] for protocol in ProtocolName)
-    curl = f"curl --cacert {shlex.quote(str(stage.authority))}"
+    authority, letter = shlex.quote(str(stage.authority)), shlex.quote(str(stage.letter))
+    curl = f"curl -sS --cacert {authority}"
     addresses = f"--mail-from {BOB.address} --mail-rcpt {ALICE.address}"
-    return [
-        f"{curl} 'imaps://{_credentials(BOB)}@{HOST}:{imap}/INBOX;MAILINDEX=1'",
-        f"{curl} 'imaps://{_credentials(ALICE, _ELSEWHERE)}@{HOST}:{imap}/INBOX;MAILINDEX=1'",
-        f"{curl} 'pop3s://{_credentials(ALICE)}@{HOST}:{pop3}/1'",
-        f"{curl} 'smtps://{_credentials(BOB)}@{HOST}:{smtp}' {addresses} -T {shlex.quote(str(stage.letter))}",
-    ]
-
-
-def other_commands(stage: Stage) -> list[str]:
-    imap, _, smtp = (stage.ports[protocol] for protocol in ProtocolName)
-    authority = shlex.quote(str(stage.authority))
+    openssl = f"openssl s_client -quiet -crlf -CAfile {authority}"
+    swaks = f"swaks --server {HOST}:{smtp} --tls-on-connect --tls-verify --tls-ca-path {authority}"
     login = f"--auth PLAIN --auth-user {ALICE.user_name} --auth-password {ALICE.password}"
-    addresses = f"--from {ALICE.address} --to {BOB.address}"
     return [
-        f"openssl s_client -quiet -crlf -CAfile {authority} -connect {HOST}:{imap}",
-        f"    and then:  a LOGIN {ALICE.user_name} {ALICE.password}",
-        f"swaks --server {HOST}:{smtp} --tls-on-connect --tls-verify --tls-ca-path {authority} {login} {addresses}",
-        f"mutt -e 'set certificate_file={authority}' -f 'imaps://{_credentials(BOB)}@{HOST}:{imap}/'",
+        ("SMTP: bob sends a mail to alice", f"{curl} {_url('smtps', BOB, smtp)} {addresses} -T {letter}"),
+        (
+            "IMAP: alice reads it, at a mail server of her choice (%3A is :, %40 is @)",
+            f"{curl} {_url('imaps', ALICE, imap, path='INBOX;MAILINDEX=*', server=_SERVER)}",
+        ),
+        ("POP3: alice reads her first mail", f"{curl} {_url('pop3s', ALICE, pop3, path='1')}"),
+        (
+            f"IMAP by hand: type  a LOGIN {ALICE.user_name} {ALICE.password}",
+            f"{openssl} -connect {HOST}:{imap}",
+        ),
+        ("SMTP with swaks, if you have it", f"{swaks} {login} --from {ALICE.address} --to {BOB.address}"),
+        ("IMAP with mutt", f"mutt -e 'set certificate_file={authority}' -f {_url('imaps', BOB, imap)}"),
     ]
 
 
-def _credentials(person: Person, server: str = "") -> str:
-    """For a URL."""
-    return f"{quote(person.user_name + server, safe='')}:{quote(person.password, safe='')}"
+def _url(scheme: str, person: Person, port: int, path: str = "", server: str = "") -> str:
+    """Quoted for a shell."""
+    login = f"{quote(person.user_name + server, safe='')}:{quote(person.password, safe='')}"
+    return f"'{scheme}://{login}@{HOST}:{port}/{path}'"

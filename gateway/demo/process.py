@@ -5,11 +5,13 @@ Errors: none; that it ended is news. Limits: STOP_S from SIGTERM to SIGKILL.
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -22,14 +24,28 @@ from gateway.demo.news import GatewayReady
 from gateway.demo.news import NewsQueue
 
 STOP_S: Final = 10.0
-_READY: Final = " event=ready "
-_ERROR: Final = " level=error "
+_EVENT: Final = re.compile(r"time=\S+ level=(\S+) event=(\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """level and event are empty in a line that is no event: a problem of the configuration, a traceback."""
+
+    text: str
+    level: str
+    event: str
+
+    @classmethod
+    def of(cls, octets: bytes) -> "LogLine":
+        text = octets.decode("utf-8", "backslashreplace").rstrip("\n")
+        match = _EVENT.match(text)
+        return cls(text, match[1], match[2]) if match else cls(text, "", "")
 
 
 class GatewayProcess:
     """Runs inside of its `with` block. `logged_error`: it has said that someone must act."""
 
-    def __init__(self, configuration: Path, news: NewsQueue, show: Callable[[str], None]) -> None:
+    def __init__(self, configuration: Path, news: NewsQueue, show: Callable[[LogLine], None]) -> None:
         """show: is given each line of the log."""
         self._command = [sys.executable, "-m", "gateway", "run", "-c", str(configuration)]
         self._news = news
@@ -66,9 +82,9 @@ class GatewayProcess:
     def _follow(self, log: IO[bytes]) -> None:
         with log:
             for octets in log:
-                line = octets.decode("utf-8", "backslashreplace").rstrip("\n")
+                line = LogLine.of(octets)
                 self._show(line)
-                self.logged_error = self.logged_error or _ERROR in line
-                if _READY in line:
+                self.logged_error = self.logged_error or line.level == "error"
+                if line.event == "ready":
                     self._news.put(GatewayReady())
         self._news.put(GatewayEnded())

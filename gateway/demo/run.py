@@ -28,14 +28,14 @@ READY_S: Final = 30.0
 
 def run_demo(*, once: bool, port_offset: int) -> int:
     """The exit code. once: drive the sessions and end; else go on until a signal."""
+    news: NewsQueue = queue.SimpleQueue()
     try:
         ports = choose_ports(port_offset, or_any=once)
-    except PortTaken as taken:
-        complain(str(taken))
+        with signals_as(news), set_up(ports, news) as stage:
+            code = _see_through(stage, news, once=once)
+    except (PortTaken, OSError) as fault:  # OSError: no room for files, no process, nobody reads what it says
+        complain(str(fault))
         return 1
-    news: NewsQueue = queue.SimpleQueue()
-    with signals_as(news), set_up(ports, news) as stage:
-        code = _see_through(stage, news, once=once)
     if not once:
         say(f"Ended; {stage.directory} is removed.")
     return code

@@ -26,6 +26,8 @@ from gateway.demo.mail_servers.smtp import SmtpSession
 from gateway.demo.mail_servers.store import Account
 from gateway.demo.mail_servers.store import PostOffice
 from gateway.demo.news import NewsQueue
+from gateway.demo.people import ALICE
+from gateway.demo.people import BOB
 from gateway.demo.people import PEOPLE
 from gateway.demo.people import Person
 from gateway.demo.ports import Ports
@@ -34,7 +36,13 @@ from gateway.demo.terminal import complain
 from gateway.demo.terminal import show_log
 
 LETTER: Final = "letter.txt"
-_LETTER: Final = "Subject: Hello\r\n\r\nSent through the gateway.\r\n"
+_LETTER: Final = f"""\
+From: {BOB.address}
+To: {ALICE.address}
+Subject: Hello from curl
+
+Sent through the gateway.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,7 @@ def set_up(ports: Ports, news: NewsQueue) -> Iterator[Stage]:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gateway-demo-")))
         write_certificates(directory / AUTHORITY, directory / CHAIN, directory / KEY)
-        (directory / LETTER).write_bytes(_LETTER.encode())
+        (directory / LETTER).write_text(_LETTER, newline="\r\n")
         mail_servers = {name: stack.enter_context(server) for name, server in _mail_servers(_post_office()).items()}
         upstream = MailServers(HOST, {name: server.port for name, server in mail_servers.items()})
         configuration = write_configuration(directory, ports, upstream, PEOPLE)

@@ -5,8 +5,13 @@ NO_COLOR (https://no-color.org) and a stream that is no terminal get the text al
 
 import contextlib
 import os
+from typing import Final
 
 import click
+
+from gateway.demo.process import LogLine
+
+_COLORS: Final = {"warning": "yellow", "error": "red"}
 
 
 def say(text: str = "") -> None:
@@ -24,11 +29,11 @@ def complain(text: str) -> None:
     click.echo(click.style(f"gateway demo: {text}", fg="red"), err=True, color=_color())
 
 
-def show_log(line: str) -> None:
-    """One line of the gateway's log; what is an error is not dimmed. Nobody may be reading: that is no error."""
-    style = click.style(line, fg="red") if " level=error " in line else click.style(line, dim=True)
+def show_log(line: LogLine) -> None:
+    """One line of the gateway's log; what needs eyes is not dimmed. Nobody may be reading: that is no error."""
+    is_dim, color = line.level in ("debug", "info"), _COLORS.get(line.level)
     with contextlib.suppress(OSError):
-        click.echo(style, err=True, color=_color())
+        click.echo(click.style(line.text, dim=is_dim or None, fg=color), err=True, color=_color())
 
 
 def _color() -> bool | None:
