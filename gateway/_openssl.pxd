@@ -21,6 +21,7 @@ cdef enum:
     SSL_TLSEXT_ERR_OK = 0
     SSL_TLSEXT_ERR_ALERT_FATAL = 2
     SSL_TLSEXT_ERR_NOACK = 3
+    SSL_MODE_ENABLE_PARTIAL_WRITE = 1
     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER = 2
     SSL_MODE_RELEASE_BUFFERS = 16
     SSL_OP_NO_RENEGOTIATION = 1 << 30
@@ -37,6 +38,7 @@ cdef struct OpenSsl:
     void (*SSL_set_accept_state)(void *ssl) noexcept nogil
     void (*SSL_set_connect_state)(void *ssl) noexcept nogil
     long (*SSL_set_mode)(void *ssl, long mode) noexcept nogil
+    long (*SSL_clear_mode)(void *ssl, long mode) noexcept nogil
     uint64_t (*SSL_set_options)(void *ssl, uint64_t options) noexcept nogil
     int (*SSL_do_handshake)(void *ssl) noexcept nogil
     int (*SSL_read)(void *ssl, void *to, int room) noexcept nogil

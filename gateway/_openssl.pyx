@@ -45,6 +45,7 @@ bind(<void **> &openssl.SSL_set_bio, "SSL_set_bio", "void(*)(SSL *, BIO *, BIO *
 bind(<void **> &openssl.SSL_set_accept_state, "SSL_set_accept_state", "void(*)(SSL *)")
 bind(<void **> &openssl.SSL_set_connect_state, "SSL_set_connect_state", "void(*)(SSL *)")
 bind(<void **> &openssl.SSL_set_mode, "SSL_set_mode", "long(*)(SSL *, long)")
+bind(<void **> &openssl.SSL_clear_mode, "SSL_clear_mode", "long(*)(SSL *, long)")
 bind(<void **> &openssl.SSL_set_options, "SSL_set_options", "uint64_t(*)(SSL *, uint64_t)")
 bind(<void **> &openssl.SSL_do_handshake, "SSL_do_handshake", "int(*)(SSL *)")
 bind(<void **> &openssl.SSL_read, "SSL_read", "int(*)(SSL *, void *, int)")

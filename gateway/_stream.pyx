@@ -17,8 +17,8 @@ from libc.string cimport memcpy, memset
 
 from gateway._fastpath cimport frames_clear
 from gateway._openssl cimport (
-    SSL_ERROR_WANT_READ, SSL_ERROR_ZERO_RETURN, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER, SSL_MODE_RELEASE_BUFFERS,
-    SSL_OP_NO_RENEGOTIATION, openssl,
+    SSL_ERROR_WANT_READ, SSL_ERROR_ZERO_RETURN, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER, SSL_MODE_ENABLE_PARTIAL_WRITE,
+    SSL_MODE_RELEASE_BUFFERS, SSL_OP_NO_RENEGOTIATION, openssl,
 )
 from gateway._system cimport MSG_NOSIGNAL, SHUT_WR, close_descriptor, recv, send, shutdown
 
@@ -319,6 +319,7 @@ cdef bint stream_start_tls(Stream *stream, void *context, bint as_client) noexce
         return False
     openssl.SSL_set_bio(ssl, reads, writes)
     openssl.SSL_set_mode(ssl, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS)
+    openssl.SSL_clear_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE)  # which pyOpenSSL sets: a write is all its records
     openssl.SSL_set_options(ssl, SSL_OP_NO_RENEGOTIATION)
     if as_client:
         openssl.SSL_set_connect_state(ssl)
