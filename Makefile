@@ -5,6 +5,11 @@ PYTHON := $(VENV)/bin/python
 COMPILED := $(wildcard gateway/_*.pyx)
 SET_UP_BY := pyproject.toml setup.py bootstrap.sh
 
+# stale whatever the dates say: a compiled module is missing
+ifneq ($(words $(COMPILED)),$(words $(wildcard gateway/_*.so)))
+.PHONY: $(VENV)/.built
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all check format build config-reference servers clean distclean
 

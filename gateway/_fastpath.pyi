@@ -21,6 +21,9 @@ class FrameBuffer:
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Add octets, all or none: OverflowError if more than the capacity would be held."""
 
+    def has_line(self, limit_octets: int) -> bool:
+        """Whether `take_line` would now give a line, or raise."""
+
     def take_line(self, limit_octets: int) -> bytes | None:
         """The next line without its CRLF or LF; None: not yet complete.
 

@@ -90,7 +90,7 @@ cdef Feed frames_feed(Frames *frames, const unsigned char *octets, size_t count)
 
 
 cdef Scan frames_scan(Frames *frames, size_t limit, size_t *length, size_t *with_end) noexcept nogil:
-    """Look for a line of at most `limit` octets, its end included. Takes nothing."""
+    """Look for a line of at most `limit` octets, its end included. Takes nothing; asked again it starts at the LF."""
     cdef size_t held = frames_held(frames)
     cdef size_t window = min(held, limit)
     cdef size_t seen = frames.scanned - frames.start
@@ -101,6 +101,7 @@ cdef Scan frames_scan(Frames *frames, size_t limit, size_t *length, size_t *with
         line_end = <const unsigned char *> memchr(line + seen, LF, window - seen)
         if line_end != NULL:
             length[0] = line_end - line
+            frames.scanned = frames.start + length[0]
             with_end[0] = length[0] + 1
             if length[0] > 0 and line[length[0] - 1] == CR:
                 length[0] -= 1
@@ -155,13 +156,15 @@ cdef class FrameBuffer:
         if outcome == FEED_NO_MEMORY:
             raise MemoryError
 
+    def has_line(self, Py_ssize_t limit_octets):
+        cdef size_t length = 0
+        cdef size_t with_end = 0
+        return self.scan(limit_octets, &length, &with_end) != LINE_INCOMPLETE
+
     def take_line(self, Py_ssize_t limit_octets):
         cdef size_t length = 0
         cdef size_t with_end = 0
-        cdef Scan outcome
-        if limit_octets < 1:
-            raise ValueError("limit_octets must be at least 1")
-        outcome = frames_scan(&self.frames, limit_octets, &length, &with_end)
+        cdef Scan outcome = self.scan(limit_octets, &length, &with_end)
         if outcome == LINE_TOO_LONG:
             raise FrameTooLong(limit_octets)
         if outcome == LINE_INCOMPLETE:
@@ -181,6 +184,11 @@ cdef class FrameBuffer:
 
     def clear(self):
         frames_clear(&self.frames)
+
+    cdef Scan scan(self, Py_ssize_t limit_octets, size_t *length, size_t *with_end) except *:
+        if limit_octets < 1:
+            raise ValueError("limit_octets must be at least 1")
+        return frames_scan(&self.frames, limit_octets, length, with_end)
 
     cdef bytes take(self, size_t length, size_t with_end):
         cdef bytes octets = b""

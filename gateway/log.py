@@ -73,9 +73,8 @@ class Log:
 
 
 def _own_fields_first(fields: dict[str, Value]) -> dict[str, Value]:
-    given = {name: value for name, value in fields.items() if value is not None}
-    own = {name: value for name, value in given.items() if name not in _FOREIGN}
-    return own | {name: value for name, value in given.items() if name in _FOREIGN}
+    given = [(name, value) for name, value in fields.items() if value is not None]
+    return dict(sorted(given, key=lambda pair: pair[0] in _FOREIGN))
 
 
 def _render_logfmt(fields: dict[str, Value]) -> str:

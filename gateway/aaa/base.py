@@ -20,14 +20,10 @@ class ClientFacts:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the client is. group_policy: the one that AAA named (Class, 3076/25, a local user's), None: none.
-
-    asked_aaa: an AAA group was part of it, so that the rule "no class and no default: no session" applies.
-    """
+    """Who the client is. group_policy: the one that AAA named (Class, 3076/25, a local user's), None: none."""
 
     user: str
     group_policy: str | None = None
-    asked_aaa: bool = False
 
 
 class Backend(Protocol):

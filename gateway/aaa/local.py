@@ -52,7 +52,7 @@ class LocalBackend:
         matches = self._verify(password_hash, password, deadline)
         if known is None or not matches:
             raise Refused(Refusal.BAD_CREDENTIALS, "unknown local user" if known is None else "wrong local password")
-        return Identity(user, known.group_policy, asked_aaa=True)
+        return Identity(user, known.group_policy)
 
     def _verify(self, password_hash: str, password: bytes, deadline: float) -> bool:
         try:

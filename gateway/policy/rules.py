@@ -1,8 +1,7 @@
 """Which group policy a user gets and what it grants. Pure: facts in, a `Grant` out, or `Refused(POLICY_DENIED)`.
 
-The policy is the one that AAA names, else the protocol's `default-group-policy`. With neither, a session for which AAA
-was asked is refused, as on the ASA; where only the mail server authenticates there is no AAA to name one, and the
-built-in policy UNRESTRICTED applies. A name that is no policy of ours is refused, never replaced by the default.
+The policy is the one that AAA names, else the protocol's fallback (`Config.policy_without_class`). With neither the
+session is refused, as on the ASA. A name that is no policy of ours is refused, never replaced by the fallback.
 
 Source: the ASA's E-Mail Proxy chapter, panel "AAA", field "Default Group Policy".
 """
@@ -10,39 +9,18 @@ Source: the ASA's E-Mail Proxy chapter, panel "AAA", field "Default Group Policy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Final
 
+from gateway.config.model import GroupPolicySettings
 from gateway.errors import Refused
 from gateway.outcome import Refusal
-from gateway.policy.servers import Network
-from gateway.policy.servers import ServerList
-
-
-@dataclass(frozen=True, slots=True)
-class GroupPolicy:
-    """A [group-policy …] section. Time-outs in seconds, None: none, `inherit`: the protocol's own.
-
-    allowed_networks empty: any. allowed_servers None: the protocol's list holds. server None: the protocol's default.
-    """
-
-    name: str
-    allowed_protocols: frozenset[str]
-    allowed_networks: tuple[Network, ...] = ()
-    allowed_servers: ServerList | None = None
-    server: str | None = None
-    idle_timeout_s: float | None = None
-    session_timeout_s: float | None = None
-
-
-UNRESTRICTED: Final = GroupPolicy("(none)", frozenset({"imap4s", "pop3s", "smtps"}))
 
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """The policies of one protocol: all by name, and the default's name, if any."""
+    """The policies of one protocol: all by name, and the one of users for whom AAA names none, if any."""
 
-    by_name: Mapping[str, GroupPolicy]
-    default: str | None
+    by_name: Mapping[str, GroupPolicySettings]
+    fallback: GroupPolicySettings | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +29,6 @@ class Facts:
 
     protocol: str
     address: str
-    asked_aaa: bool
     named_policy: str | None
     server: str | None
 
@@ -68,33 +45,29 @@ class Grant:
 
 def decide(facts: Facts, policies: Policies) -> Grant:
     """Choose the policy and hold it against the facts."""
-    policy = _chosen(facts, policies)
+    policy = _chosen(facts.named_policy, policies)
     if facts.protocol not in policy.allowed_protocols:
         raise _denied(policy, f"{facts.protocol} is not among its allowed-protocols")
-    if policy.allowed_networks and not _within(facts.address, policy.allowed_networks):
+    if not _is_within(facts.address, policy):
         raise _denied(policy, "the client's address is not in its allowed-networks")
-    if facts.server and policy.allowed_servers is not None and not policy.allowed_servers.allows(facts.server):
+    if facts.server and policy.allowed_servers and not policy.allowed_servers.allows(facts.server):
         raise _denied(policy, "the server is not among its allowed-servers")
-    server = facts.server or policy.server
-    return Grant(policy.name, server, policy.idle_timeout_s, policy.session_timeout_s)
+    return Grant(policy.name, facts.server or policy.server, policy.idle_timeout_s, policy.session_timeout_s)
 
 
-def _chosen(facts: Facts, policies: Policies) -> GroupPolicy:
-    name = facts.named_policy or policies.default
-    if name is None:
-        if facts.asked_aaa:
-            raise Refused(Refusal.POLICY_DENIED, "AAA named no group policy and there is no default-group-policy")
-        return UNRESTRICTED
-    policy = policies.by_name.get(name)
-    if policy is None:
-        raise Refused(Refusal.POLICY_DENIED, f"there is no group policy {name!r}")
-    return policy
+def _chosen(named: str | None, policies: Policies) -> GroupPolicySettings:
+    policy = policies.by_name.get(named) if named else policies.fallback
+    if policy is not None:
+        return policy
+    if named:
+        raise Refused(Refusal.POLICY_DENIED, f"there is no group policy {named!r}")
+    raise Refused(Refusal.POLICY_DENIED, "AAA named no group policy and there is no default-group-policy")
 
 
-def _denied(policy: GroupPolicy, why: str) -> Refused:
-    return Refused(Refusal.POLICY_DENIED, f"group policy {policy.name}: {why}")
-
-
-def _within(address: str, networks: tuple[Network, ...]) -> bool:
+def _is_within(address: str, policy: GroupPolicySettings) -> bool:
     client = ip_address(address.partition("%")[0])
-    return any(client in network for network in networks)
+    return any(client in network for network in policy.allowed_networks)
+
+
+def _denied(policy: GroupPolicySettings, why: str) -> Refused:
+    return Refused(Refusal.POLICY_DENIED, f"group policy {policy.name}: {why}")

@@ -51,7 +51,7 @@ def log_in(client: ClientConnection, dialogue: ServerDialogue, service: Service,
         attempt = _next_attempt(client, dialogue, deadline)
         started_at = time.monotonic()
         try:
-            opened = _try(attempt, client, service, record)
+            opened = _try(attempt, client, service, record, deadline)
         except Refused as refused:
             record.refused(refused)
             if refused.refusal not in _NO_DELAY:
@@ -87,23 +87,22 @@ def _next_step(client: ClientConnection, dialogue: ServerDialogue, deadline: flo
         return dialogue.too_long()
 
 
-def _try(attempt: LoginAttempt, client: ClientConnection, service: Service, record: SessionRecord) -> OpenSession:
+def _try(
+    attempt: LoginAttempt, client: ClientConnection, service: Service, record: SessionRecord, deadline: float
+) -> OpenSession:
     """The stages of one attempt: split, methods, policy, upstream. Raises Refused."""
     client.advance(State.AUTHENTICATING)
     login = _split(attempt, service)
     record.named(login)
     facts = ClientFacts(service.spec.name, service.interface, client.peer[0], client.tls.certificate_der)
-    identity = service.chain.identify(login, facts, time.monotonic() + service.aaa_timeout_s)
-    grant = decide(
-        Facts(facts.protocol, facts.address, identity.asked_aaa, identity.group_policy, login.server), service.policies
-    )
+    identity = service.chain.identify(login, facts, deadline)
+    grant = decide(Facts(facts.protocol, facts.address, identity.group_policy, login.server), service.policies)
     server = grant.server or service.default_server
     if server is None:
         raise Refused(Refusal.POLICY_DENIED, "the user named no server and there is no default server")
     record.placed(grant.policy, server)
     password = login.mail_password if service.mailhost else None
     upstream, ready = service.mail_servers.log_in(server, MailLogin(login.mail_user.encode(), password))
-    client.advance(State.AUTHENTICATED)
     return OpenSession(upstream, ready, grant)
 
 

@@ -21,15 +21,15 @@ class SessionRecord:
         "_auth_ms",
         "_client",
         "_group_policy",
+        "_interface",
         "_log",
+        "_mail_user",
         "_protocol",
         "_server",
         "_session",
         "_started_at",
         "_tls",
         "_user",
-        "_mail_user",
-        "_interface",
     )
 
     def __init__(

@@ -7,6 +7,7 @@ import traceback
 
 from gateway.errors import SessionEnded
 from gateway.outcome import EndReason
+from gateway.outcome import State
 from gateway.protocol.base import ServerDialogue
 from gateway.session.login import OpenSession
 from gateway.session.login import log_in
@@ -28,7 +29,7 @@ def serve(client: ClientConnection, service: Service) -> None:
     except SessionEnded as ended:
         client.close(dialogue.farewell(ended.reason))
         record.ended(ended.reason, ended.detail)
-    except Exception:
+    except Exception:  # noqa: BLE001  the last line of defence: one session, not the worker
         record.failed(traceback.format_exc())
         client.close(dialogue.farewell(EndReason.INTERNAL_ERROR))
         record.ended(EndReason.INTERNAL_ERROR)
@@ -38,6 +39,7 @@ def _hand_over(
     client: ClientConnection, opened: OpenSession, dialogue: ServerDialogue, service: Service, record: SessionRecord
 ) -> None:
     try:
+        client.advance(State.AUTHENTICATED)
         client.write(dialogue.accept(opened.ready))
     except SessionEnded:
         opened.upstream.close()

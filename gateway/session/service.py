@@ -31,7 +31,6 @@ class Service:
     mailhost: bool
     max_login_attempts: int
     login_timeout_s: float
-    aaa_timeout_s: float
     failure_delay_s: float
     idle_timeout_s: float | None
     session_timeout_s: float | None

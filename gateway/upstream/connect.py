@@ -4,6 +4,7 @@ Errors: `UpstreamLost` with every address and its fault when none could be used.
 """
 
 import time
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -22,11 +23,11 @@ FAILED_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class UpstreamTls:
-    """mode: `none`, `starttls` or `implicit`. server_name: to verify, None: the name that was connected to."""
+    """mode: `none`, `starttls` or `implicit`. names: what a host's certificate must say, where not the host itself."""
 
     mode: str
     context: SSL.Context | None
-    server_name: str | None
+    names: Mapping[str, str]
 
 
 class Dialer:

@@ -85,8 +85,9 @@ class MailServers:
 
     def _start_tls(self, connection: UpstreamConnection, host: str, deadline: float) -> None:
         tls = self._settings.tls
-        assert tls.context is not None
-        connection.start_tls(tls.context, tls.server_name or host, deadline)
+        if tls.context is None:
+            raise UpstreamLost("TLS is asked for and there is no context for it")
+        connection.start_tls(tls.context, tls.names.get(host, host), deadline)
 
 
 def _read_frame(connection: UpstreamConnection, dialogue: ClientDialogue, deadline: float) -> bytes:

@@ -36,7 +36,7 @@ class Resolver:
     def __init__(self) -> None:
         self._pool = ThreadPool(MAX_LOOKUPS)
         self._answers: dict[str, _Answer] = {}
-        self._under_way: dict[str, AsyncResult] = {}
+        self._under_way: dict[str, AsyncResult[list[str]]] = {}
 
     def addresses(self, host: str, deadline: float) -> tuple[str, ...]:
         """The numeric addresses of a host name or of an address literal, in the resolver's order; at least one."""
@@ -59,19 +59,19 @@ class Resolver:
             result.rawlink(lambda finished: self._finished(host, finished))
         try:
             with Timeout(max(deadline - time.monotonic(), 0.001)):
-                return tuple(result.get())
+                return tuple(result.get() or ())
         except Timeout:
             raise UpstreamLost(f"no answer from the name server for {host} in time") from None
         except OSError as error:
             raise UpstreamLost(f"{host} has no address: {error.strerror or error}") from None
 
-    def _finished(self, host: str, result: AsyncResult) -> None:
+    def _finished(self, host: str, result: "AsyncResult[list[str]]") -> None:
         self._under_way.pop(host, None)
         if not result.successful():
             return
         if len(self._answers) >= MAX_NAMES:
             self._answers.pop(next(iter(self._answers)))
-        self._answers[host] = _Answer(tuple(result.value), time.monotonic())
+        self._answers[host] = _Answer(tuple(result.value or ()), time.monotonic())
 
 
 def _ask_system(host: str) -> list[str]:

@@ -26,6 +26,9 @@ class FrameOracle:
             raise FrameTooLong(limit_octets)
         return None
 
+    def has_line(self, limit_octets: int) -> bool:
+        return b"\n" in self.held[:limit_octets] or len(self.held) >= limit_octets
+
     def take_octets(self, count: int) -> bytes | None:
         if count > self.capacity_octets:
             raise ValueError

@@ -22,7 +22,7 @@ OCTETS = st.one_of(
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("feed"), OCTETS),
-        st.tuples(st.just("take_line"), st.one_of(st.integers(1, 20), st.integers(500, 2100))),
+        st.tuples(st.sampled_from(["take_line", "has_line"]), st.one_of(st.integers(1, 20), st.integers(500, 2100))),
         st.tuples(st.just("take_octets"), st.one_of(st.integers(0, 20), st.integers(0, CAPACITY_OCTETS + 1))),
         st.tuples(st.just("take_all")),
         st.tuples(st.just("clear")),
@@ -114,6 +114,7 @@ def test_feed_takes_any_run_of_octets(data: bytes | bytearray | memoryview) -> N
         lambda: FrameBuffer(-1),
         lambda: FrameBuffer((1 << 30) + 1),
         lambda: FrameBuffer(10).take_line(0),
+        lambda: FrameBuffer(10).has_line(0),
         lambda: FrameBuffer(10).take_octets(-1),
         lambda: FrameBuffer(10).take_octets(11),
     ],

@@ -51,6 +51,8 @@ Turn = (
 )
 Cut = Callable[[bytes], Iterable[bytes]]
 
+MAX_SHOWN_CHARACTERS: Final = 300
+
 
 @dataclass(frozen=True, slots=True)
 class ServerConversation:
@@ -74,6 +76,11 @@ class ClientConversation:
 
 
 Conversation = ServerConversation | ClientConversation
+
+
+def shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= MAX_SHOWN_CHARACTERS else text[: MAX_SHOWN_CHARACTERS - 3] + "..."
 
 
 def take_frame(unread: bytearray, want: Want) -> bytes | None:
@@ -108,16 +115,16 @@ class Output:
 
     def expect_octets(self, octets: bytes) -> None:
         said = self.items[0] if self.items else b""
-        assert isinstance(said, bytes), f"expected {octets!r}, the dialogue announced {said!r}"
-        assert said[: len(octets)] == octets, f"expected {octets!r}, the dialogue said {said!r}"
+        assert isinstance(said, bytes), f"expected {shown(octets)}, the dialogue announced {shown(said)}"
+        assert said[: len(octets)] == octets, f"expected {shown(octets)}, the dialogue said {shown(said)}"
         self.items[:1] = [rest] if (rest := said[len(octets) :]) else []
 
     def expect_event(self, event: Happening) -> None:
         got = self.items.pop(0) if self.items else None
-        assert got == event, f"expected {event!r}, got {got!r}"
+        assert got == event, f"expected {shown(event)}, got {shown(got)}"
 
     def expect_nothing(self) -> None:
-        assert not self.items, f"not in the table: {self.items!r}"
+        assert not self.items, f"not in the table: {shown(self.items)}"
 
 
 class ServerDriver:
@@ -247,12 +254,12 @@ def _play_steps(
     place = "before the first step"
     try:
         for number, step in enumerate(conversation.steps):
-            place = f"in step {number}, {step!r}"
+            place = f"in step {number}, {shown(step)}"
             play_step(step)
         place = "at the end"
         driver.output.expect_nothing()
         if conversation.steps[-1][0] != "R" and not driver.is_broken_off:
-            assert not driver.unread, f"left unread: {bytes(driver.unread)!r}"
+            assert not driver.unread, f"left unread: {shown(bytes(driver.unread))}"
     except AssertionError as error:
         error.add_note(f"conversation {conversation.id!r}, {place}")
         raise
@@ -293,6 +300,6 @@ def _play_common_step(output: Output, unread: bytearray, step: Turn) -> None:
         case ("E", event):
             output.expect_event(event)
         case ("R", bytes() as octets):
-            assert bytes(unread) == octets, f"expected {octets!r} unread, got {bytes(unread)!r}"
+            assert bytes(unread) == octets, f"expected {shown(octets)} unread, got {shown(bytes(unread))}"
         case _:
             raise ValueError(f"not a step of this role: {step!r}")

@@ -8,10 +8,11 @@ from typing import Final
 from gateway.protocol.sasl.exchange import Aborted as Aborted
 from gateway.protocol.sasl.exchange import Ask as Ask
 from gateway.protocol.sasl.exchange import Exchange as Exchange
+from gateway.protocol.sasl.exchange import Outcome as Outcome
 from gateway.protocol.sasl.exchange import encoded_responses as encoded_responses
-from gateway.protocol.sasl.login import LOGIN
+from gateway.protocol.sasl.login import LOGIN as LOGIN
 from gateway.protocol.sasl.mechanism import Mechanism as Mechanism
-from gateway.protocol.sasl.plain import PLAIN
+from gateway.protocol.sasl.plain import PLAIN as PLAIN
 
 MECHANISMS: Final[Mapping[str, Mechanism]] = MappingProxyType({each.name: each for each in (PLAIN, LOGIN)})
 

@@ -4,7 +4,7 @@ SERVER role: a generator. It yields each `Challenge`, is sent the client's respo
 `LoginAttempt`. A client that spoke first (initial response) has answered the first challenge, which is never sent.
 CLIENT role: the responses to the mail server's challenges, in their order.
 
-Errors: the generator raises `ProtocolError` for a malformed response; `responses` raises `Refused`.
+Errors: the generator raises `ProtocolError` for a malformed response; `responses` raises nothing.
 Source: RFC 4422 sections 3 and 5.
 """
 

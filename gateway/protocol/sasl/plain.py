@@ -5,8 +5,6 @@ Source: RFC 4616 section 2.
 """
 
 from gateway.errors import ProtocolError
-from gateway.errors import Refused
-from gateway.outcome import Refusal
 from gateway.protocol.base import LoginAttempt
 from gateway.protocol.base import MailLogin
 from gateway.protocol.sasl.mechanism import Challenge
@@ -23,10 +21,7 @@ def _server() -> ServerExchange:
 
 
 def _responses(login: MailLogin) -> tuple[bytes, ...]:
-    password = login.password or b""
-    if b"\0" in login.user or b"\0" in password:
-        raise Refused(Refusal.BAD_CREDENTIALS, "NUL in a credential")
-    return (b"\0" + login.user + b"\0" + password,)
+    return (b"\0".join((b"", login.user, login.password or b"")),)
 
 
 PLAIN = Mechanism("PLAIN", client_first=True, server=_server, responses=_responses)

@@ -1,0 +1,65 @@
+"""What every command shares: which configuration file, and how its problems are shown."""
+
+import os
+import sys
+from collections.abc import Callable
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+from typing import TypeVar
+
+import click
+
+from gateway.config.load import load
+from gateway.config.model import Config
+from gateway.config.problems import Problem
+from gateway.config.problems import summary
+
+DEFAULT_PATH: Final = Path("/etc/gateway/gateway.ini")
+USAGE_ERROR: Final = 2
+F = TypeVar("F", bound=Callable[..., object])
+_COLOURS: Final = {"error": "red", "warning": "yellow"}
+
+
+def config_option(command: F) -> F:
+    """The option -c; the command gets `config_path`."""
+    option = click.option(
+        "-c",
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path),
+        envvar="GATEWAY_CONFIG",
+        default=DEFAULT_PATH,
+        show_default=True,
+        show_envvar=True,
+        metavar="FILE",
+        help="The configuration file.",
+    )
+    return option(command)
+
+
+def load_or_exit(path: Path) -> Config:
+    """The configuration; its problems go to stderr, and an error among them ends the program with exit code 2."""
+    result = load(path)
+    if result.problems:
+        echo_problems(result.problems, err=True)
+    if result.config is None:
+        sys.exit(USAGE_ERROR)
+    return result.config
+
+
+def echo_problems(problems: Iterable[Problem], *, err: bool = False) -> None:
+    """Each problem with its line, and a summary; in colour on a terminal that did not set NO_COLOR."""
+    listed = list(problems)
+    for problem in listed:
+        _echo("\n".join([_coloured(problem), *problem.context()]), err)
+    _echo(summary(listed), err)
+
+
+def _coloured(problem: Problem) -> str:
+    place, severity, rest = problem.headline().partition(f" {problem.severity}[")
+    return f"{click.style(place, bold=True)}{click.style(severity, fg=_COLOURS[problem.severity], bold=True)}{rest}"
+
+
+def _echo(text: str, err: bool) -> None:
+    click.echo(text, err=err, color=False if os.environ.get("NO_COLOR") else None)

@@ -1,0 +1,14 @@
+"""The protocols there are, by their name in the configuration."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from gateway.protocol import imap
+from gateway.protocol import pop3
+from gateway.protocol import smtp
+from gateway.protocol.base import ProtocolSpec
+
+PROTOCOLS: Final[Mapping[str, ProtocolSpec]] = MappingProxyType(
+    {spec.name: spec for spec in (imap.SPEC, pop3.SPEC, smtp.SPEC)}
+)

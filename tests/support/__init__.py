@@ -1,0 +1,1 @@
+"""What the tests stand on: real mail and AAA servers, a running gateway, fake upstreams, raw and real clients."""
