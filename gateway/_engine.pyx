@@ -34,16 +34,18 @@ from gateway._relay cimport (
     Relay, Turn, relay_due, relay_forward, relay_turn,
 )
 from gateway._stream cimport (
-    AT_END, BLOCKED, BROKEN, DEAF, DONE, ENDED, FAILED, FINISHED, LOST, PEER_SENT_FIN, READABLE, RECEIVE_OCTETS,
-    SWOLLEN, TLS_OPEN, WRITABLE, Outcome, Stream, received, stream_close, stream_finish, stream_flush, stream_init,
+    AT_END, BLOCKED, BROKEN, DEAF, DONE, ENDED, FAILED, HEARD, LOST, NO_STRANGER, PEER_SENT_FIN, READABLE, RECEIVE_OCTETS,
+    SWOLLEN, TLS_OPEN, WRITABLE, Outcome, Stream, received, stream_accept_tls, stream_close, stream_finish, stream_flush, stream_init,
     stream_put, stream_read_on, stream_receive, stream_send, stream_shake_hands, stream_slim,
 )
 from gateway._system cimport (
     EPOLL_CLOEXEC, EPOLLERR, EPOLLET, EPOLLEXCLUSIVE, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, Address, EpollEvent,
-    accept_connection, close_descriptor, epoll_create1, epoll_wait, milliseconds, no_delay,
+    accept_connection, close_descriptor, epoll_create1, epoll_wait, milliseconds, no_delay, notice_loss,
     own_address as system_own_address, socket_error, start_connection, unwatch, watch,
 )
-from gateway._tls cimport ServerCertificates, ServerTls, tls_accept, tls_connect, tls_facts, tls_fault, tls_prepare
+from gateway._tls cimport (
+    ServerCertificates, ServerTls, fault_text, stream_fault, tls_connect, tls_facts, tls_prepare, tls_verdict,
+)
 from gateway._wheel cimport Timer, Wheel, tick_of, ticks_in, wheel_cancel, wheel_next, wheel_set, wheel_start
 
 from gateway.errors import FrameTooLong
@@ -60,12 +62,12 @@ cdef enum:
     HANDSHAKES_A_RUN = 8  # half a millisecond each: others wait for no more than so many
     DIALOGUE_OCTETS = 16384  # of one recv() before the relay
     UPSTREAM_BUDGET_OCTETS = 262144  # that a mail server may say before it has logged us in
-    UNSENT_LIMIT_OCTETS = 65536  # of replies that a peer leaves unread before the relay
+    UNSENT_LIMIT_OCTETS = 16384  # of replies that a peer leaves unread before the relay (CVE-2025-21605)
     MOST_OCTETS_A_WRITE = 1 << 20
     UNSERVED_KEPT = 1024  # reports a run; the rest is counted only
-    LINGER_TICKS = 24  # 3 s for the client to take our last words and close
-    SLIM_TICKS = 16  # 2 s without an octet: give large buffers back
-    PAUSE_TICKS = 4  # half a second without accepting, at the limit of descriptors
+    LINGER_TICKS = 47  # 3 s for the client to take our last words and close
+    SLIM_TICKS = 32  # 2 s without an octet: give large buffers back
+    PAUSE_TICKS = 8  # half a second without accepting, at the limit of descriptors
 
 cdef enum Phase:
     HANDSHAKE
@@ -129,6 +131,21 @@ if [reason.name for reason in EndReason] != [
 ]:
     raise ImportError("gateway._engine: written for another EndReason")
 
+cdef dict CLIENT_FAILURES = {
+    TOO_LATE: LOGIN_TIMEOUT,
+    TOO_MUCH: TOO_MUCH_INPUT,
+    PEER_READS_NOTHING: TOO_MUCH_OUTPUT,
+    PEER_CLOSED: CLIENT_CLOSED,
+    PEER_LOST: CLIENT_LOST,
+}
+cdef dict UPSTREAM_FAILURES = {
+    TOO_LATE: "no answer in time",
+    TOO_MUCH: "too much input",
+    PEER_READS_NOTHING: "output is not read",
+    PEER_CLOSED: "closed",
+    PEER_LOST: "lost",
+}
+
 cdef struct Text:
     const unsigned char *octets
     size_t count
@@ -160,6 +177,7 @@ cdef struct Side:
     uint32_t serial  # what epoll gives back with the descriptor: late events of an earlier one are known by it
     size_t wished_octets
     size_t received_octets  # before the relay
+    size_t taken_octets  # of them, by Python
     size_t budget_octets
 
 cdef struct Session:
@@ -183,7 +201,12 @@ cdef struct Session:
 
 cdef struct Unserved:
     uint32_t listener
-    uint32_t reason
+    uint8_t reason
+    uint8_t stranger
+    uint8_t was_heard
+    int fault
+    unsigned long tls_fault
+    long verdict
     Address peer
     uint64_t accepted_ms
 
@@ -205,6 +228,7 @@ cdef struct Core:
     Wheel wheel
     Listener *listeners
     bint is_paused
+    int trouble  # the errno that it is paused for, not yet told; 0: told
     uint32_t resume_at
     Side **sides  # by descriptor
     uint32_t side_room
@@ -350,6 +374,11 @@ cdef void end_unserved(Core *core, Session *session, Reason reason) noexcept nog
         core.unserved_count += 1
         report.listener = session.listener.number
         report.reason = reason
+        report.stranger = stream.stranger
+        report.was_heard = stream.flags & HEARD != 0
+        report.fault = stream.fault
+        report.tls_fault = stream.tls_fault
+        report.verdict = tls_verdict(stream)
         report.peer = session.peer
         report.accepted_ms = session.accepted_ms
     if not stream.flags & TLS_OPEN:
@@ -433,21 +462,30 @@ cdef void listen_for_first_line(Core *core, Session *session) noexcept nogil:
         end_unserved(core, session, CLIENT_LOST)
 
 
+cdef Reason handshake_end(const Stream *stream) noexcept nogil:
+    """Why there was none."""
+    if not stream.flags & LOST:
+        return CLIENT_CLOSED
+    if stream.stranger != NO_STRANGER:
+        return NOT_THIS_PROTOCOL
+    return HANDSHAKE_FAILED if stream.tls_fault != 0 else CLIENT_LOST
+
+
 cdef void shake_hands(Core *core, Session *session) noexcept nogil:
     """One step of the handshake. The greeting goes out with our last flight; a line may have come with the client's."""
     cdef Stream *stream = &session.client.stream
     cdef Listener *listener = session.listener
-    cdef Outcome outcome
+    cdef Outcome outcome = DONE
     cdef size_t count
     tls_prepare(listener.server)
-    if stream.ssl == NULL and not tls_accept(stream, listener.server):
-        end_unserved(core, session, HANDSHAKE_FAILED)
-        return
-    outcome = stream_shake_hands(stream)
+    if stream.ssl == NULL:
+        outcome = stream_accept_tls(stream, listener.server.certificates[0].context)
+    if outcome == DONE:
+        outcome = stream_shake_hands(stream)
     if outcome == BLOCKED:
         return
     if outcome != DONE:
-        end_unserved(core, session, HANDSHAKE_FAILED if outcome == FAILED else CLIENT_CLOSED)
+        end_unserved(core, session, handshake_end(stream))
         return
     core.counters.handshakes += 1
     session.client.phase = SILENT
@@ -530,7 +568,11 @@ cdef void end_relay(Core *core, Session *session, Reason reason, const unsigned 
 cdef void relay(Core *core, Session *session) noexcept nogil:
     cdef Turn turn = relay_turn(&session.relay, core.now)
     if turn == OVER:
-        end_relay(core, session, reason_of(session.relay.verdict), NULL, 0)
+        if session.relay.verdict == UPSTREAM_GONE:
+            session.reason = UPSTREAM_LOST  # the client is told
+            wake(core, &session.client)
+        else:
+            end_relay(core, session, reason_of(session.relay.verdict), NULL, 0)
         return
     if turn == TIRED and not session.is_ready:
         session.is_ready = True
@@ -538,14 +580,16 @@ cdef void relay(Core *core, Session *session) noexcept nogil:
         core.ready = session
     if (session.client.stream.flags | session.upstream.stream.flags) & SWOLLEN:
         look_soon(core, session)
-    elif session.upstream.stream.flags & AT_END:
+    elif session.relay.verdict != NO_VERDICT:
         wheel_set(&core.wheel, &session.client.stream.timer, relay_due(&session.relay))
 
 
 cdef void look_soon(Core *core, Session *session) noexcept nogil:
+    """There will be memory to give back. A limit that is nearer comes first."""
     cdef Timer *timer = &session.client.stream.timer
+    cdef uint32_t due = relay_due(&session.relay)
     if timer.back == NULL or <int> (timer.due - core.now) > SLIM_TICKS:
-        wheel_set(&core.wheel, timer, core.now + SLIM_TICKS)
+        wheel_set(&core.wheel, timer, core.now + SLIM_TICKS if <int> (due - core.now) > SLIM_TICKS else due)
 
 
 cdef void watch_relay(Core *core, Session *session) noexcept nogil:
@@ -558,6 +602,9 @@ cdef void watch_relay(Core *core, Session *session) noexcept nogil:
         else:
             wake(core, &session.client)
         return
+    if not session.relay.notices_loss:
+        session.relay.notices_loss = True  # what the client's socket inherited; a short session does without
+        notice_loss(session.upstream.stream.fd)
     if (session.client.stream.flags | session.upstream.stream.flags) & SWOLLEN:
         if core.now - session.relay.last_octet_at >= SLIM_TICKS:
             stream_slim(&session.client.stream)
@@ -569,12 +616,13 @@ cdef void watch_relay(Core *core, Session *session) noexcept nogil:
 
 # ---- events ----
 
-cdef void pause_accepting(Core *core) noexcept nogil:
+cdef void pause_accepting(Core *core, int trouble) noexcept nogil:
     """Others of our kind may have descriptors left; the kernel keeps the queue."""
     cdef Listener *listener = core.listeners
     if core.is_paused:
         return
     core.is_paused = True
+    core.trouble = trouble
     core.resume_at = core.now + PAUSE_TICKS
     while listener != NULL:
         if listener.is_open:
@@ -636,13 +684,14 @@ cdef void accept(Core *core, Listener *listener) noexcept nogil:
         if fd < 0:
             if errno == EMFILE or errno == ENFILE or errno == ENOBUFS or errno == ENOMEM:
                 core.counters.refused += 1
-                pause_accepting(core)
+                pause_accepting(core, errno)
+                return
             if errno == EAGAIN:
                 return
             continue
         core.counters.accepted += 1
         if fd >= core.descriptor_limit:
-            pause_accepting(core)
+            pause_accepting(core, EMFILE)
         session = new_session(core, fd, listener)
         if session == NULL:
             core.counters.refused += 1
@@ -805,8 +854,9 @@ cdef void start_relay(Core *core, Session *session, uint32_t idle_ticks, uint32_
     core.counters.relayed += 1
     pass_on(joined, client, &upstream.stream)
     pass_on(joined, upstream, &client.stream)
-    wheel_set(&core.wheel, &client.stream.timer, relay_due(joined))
     relay(core, session)
+    if client.phase == RELAY:
+        look_soon(core, session)
 
 
 cdef void pass_on(Relay *joined, Side *side, Stream *to) noexcept nogil:
@@ -840,6 +890,12 @@ cdef uint32_t deadline_tick(double deadline) noexcept nogil:
     cdef double ms = deadline * 1000
     cdef double now_ms = <double> milliseconds()
     return tick_of(<uint64_t> min(max(ms, now_ms), now_ms + (1 << 30))) + 1
+
+
+cdef str detail_of(const Unserved *report):
+    if report.reason == CLIENT_CLOSED:
+        return "in the handshake" if report.was_heard else "before the handshake"
+    return fault_text(report.stranger, report.verdict, report.tls_fault, report.fault)
 
 
 cdef class Connection:
@@ -898,8 +954,12 @@ cdef class Connection:
         self.let_go()
 
     cdef bytes take(self, size_t length, size_t with_end):
+        """What goes into the relay later costs nothing of the budget."""
         cdef Stream *stream = &self.side.stream
         cdef bytes octets = b""
+        if with_end > self.side.budget_octets - self.side.taken_octets:
+            self.fail(TOO_MUCH)
+        self.side.taken_octets += with_end
         if length > 0:
             octets = PyBytes_FromStringAndSize(<char *> stream.frames.memory + stream.frames.start, length)
         frames_drop(&stream.frames, with_end)
@@ -919,8 +979,11 @@ cdef class Connection:
             given = self.sleep(deadline)
         else:
             self.side.wish = NOTHING
-        if given != GRANTED and not (given == TOO_LATE and wish == TIME):
-            self.fail(given)
+        if given == GRANTED or (given == TOO_LATE and wish == TIME):
+            return 0
+        if wish == A_HANDSHAKE:
+            raise UpstreamLost((<UpstreamSide> self).handshake_fault(given))
+        self.fail(given)
         return 0
 
     cdef Answer sleep(self, double deadline) except? PENDING:
@@ -990,14 +1053,16 @@ cdef class ClientSide(Connection):
         self.wait(TIME, 0, milliseconds() / 1000.0 + seconds)
 
     def end(self, reason):
-        if self.side != NULL:
-            end_session(&self.engine.core, self.side.session, REASON_NUMBERS[reason])
-            self.engine.nudge()
+        self.engine.end(self.key, reason)
 
-    def join(self, UpstreamSide upstream not None, idle_s, session_s, farewells, on_end):
+    def join(self, other, idle_s, session_s, farewells, on_end):
         cdef Session *session
+        cdef UpstreamSide upstream
         cdef uint32_t idle_ticks = ticks_in(idle_s) if idle_s is not None else 0
         cdef uint32_t session_ticks = ticks_in(session_s) if session_s is not None else 0
+        if not isinstance(other, UpstreamSide):
+            raise TypeError("the upstream connection is not one of this transport's")
+        upstream = other
         try:
             self.check()
             upstream.check()
@@ -1039,28 +1104,30 @@ cdef class ClientSide(Connection):
         return 0
 
     cdef int fail(self, Answer given) except -1:
-        if given == TOO_LATE:
-            raise SessionEnded(EndReason.LOGIN_TIMEOUT)
-        if given == TOO_MUCH:
-            raise SessionEnded(EndReason.TOO_MUCH_INPUT)
-        if given == PEER_READS_NOTHING:
-            raise SessionEnded(EndReason.TOO_MUCH_OUTPUT)
-        if given == PEER_CLOSED:
-            raise SessionEnded(EndReason.CLIENT_CLOSED)
-        raise SessionEnded(EndReason.CLIENT_LOST, tls_fault(&self.side.stream))
+        """Its own end stands against a later `end`."""
+        self.side.session.reason = CLIENT_FAILURES[given]
+        self.is_told = True
+        raise SessionEnded(
+            REASON_LIST[self.side.session.reason], stream_fault(&self.side.stream) if given == PEER_LOST else ""
+        )
 
 
 cdef class UpstreamSide(Connection):
     """A mail server from the connection to the hand-over."""
 
-    def secure(self, context, bytes host_name, bytes address, double deadline):
+    cdef str server_name  # as it is verified
+
+    def secure(self, context, str server_name, bytes host_name, bytes address, double deadline):
         """address: verify the certificate for it, not for the name (4 or 16 octets; None: for the name)."""
         cdef Stream *stream
         cdef size_t count = 0
         self.check()
         stream = &self.side.stream
-        if frames_held(&stream.frames) > 0 or stream_receive(stream, DIALOGUE_OCTETS, &count) == DONE:
-            raise UpstreamLost("octets came before TLS was up")
+        if stream.ssl != NULL:
+            raise UpstreamLost("TLS is there already")
+        if frames_held(&stream.frames) > 0:
+            raise UpstreamLost("the server sent more before TLS than it should (CVE-2011-0411)")
+        self.server_name = server_name
         tls_connect(stream, context, host_name, address)
         self.wait(A_HANDSHAKE, 0, deadline)
         stream_flush(stream)
@@ -1077,16 +1144,18 @@ cdef class UpstreamSide(Connection):
             raise UpstreamLost("the connection is closed")
         return 0
 
-    cdef int fail(self, Answer given) except -1:
+    cdef str handshake_fault(self, Answer given):
+        cdef str fault = stream_fault(&self.side.stream)
         if given == TOO_LATE:
-            raise UpstreamLost("no answer in time")
-        if given == TOO_MUCH:
-            raise UpstreamLost("too many octets before the end of the login")
-        if given == PEER_READS_NOTHING:
-            raise UpstreamLost("it does not read")
+            return "TLS: no handshake in time"
         if given == PEER_CLOSED:
-            raise UpstreamLost("it closed the connection")
-        raise UpstreamLost(tls_fault(&self.side.stream))
+            fault = "in the handshake" if self.side.stream.flags & HEARD else "before the handshake"
+        return f"TLS with {self.server_name}: {fault}"
+
+    cdef int fail(self, Answer given) except -1:
+        cdef str words = UPSTREAM_FAILURES[given]
+        cdef str fault = stream_fault(&self.side.stream) if given == PEER_LOST else ""
+        raise UpstreamLost(f"{words}: {fault}" if fault else words)
 
 
 cdef class Engine:
@@ -1094,9 +1163,9 @@ cdef class Engine:
 
     `callbacks` has, each called in the hub and never allowed to wait:
     switch_to_hub(), current_greenlet(): gevent's; schedule(): have `run` called soon;
-    opened(client): a first line is there; related(on_end, reason, octets_in, octets_out): a relay is over;
-    unserved(listener, reason, address, accepted_at): a session is over that never had a line; failed(): an exception
-    is being handled that nobody else will.
+    opened(client): a first line is there; relay_ended(on_end, reason, octets_in, octets_out): a relay is over;
+    unserved(listener, reason, address, detail): a session is over that never had a line; trouble(error): accepting
+    pauses; failed(): an exception is being handled that nobody else will.
     """
 
     cdef Core core
@@ -1130,8 +1199,7 @@ cdef class Engine:
 
     def __dealloc__(self):
         cdef Listener *listener
-        self.bury_all()
-        free_dead(&self.core)
+        self.close()
         free(self.core.sides)
         free(self.core.sessions)
         free(self.core.free_indexes)
@@ -1139,8 +1207,6 @@ cdef class Engine:
             listener = self.core.listeners
             self.core.listeners = listener.next
             free(listener)
-        if self.core.epoll >= 0:
-            close_descriptor(self.core.epoll)
 
     @property
     def epoll_fd(self):
@@ -1171,7 +1237,8 @@ cdef class Engine:
         listener.login_ticks = ticks_in(login_s)
         listener.line_octets = line_octets
         listener.budget_octets = budget_octets
-        no_delay(fd)  # what is accepted inherits it
+        no_delay(fd)  # what is accepted inherits both
+        notice_loss(fd)
         if watch_listener(&self.core, listener) < 0:
             raise OSError(errno, os.strerror(errno))
         listener.is_open = True
@@ -1254,9 +1321,12 @@ cdef class Engine:
 
     def close(self):
         """Drop all sessions and listeners at once. Nothing is reported."""
-        self.bury_all()
         self.stop_listening()
+        self.bury_all()
         free_dead(&self.core)
+        if self.core.epoll >= 0:
+            close_descriptor(self.core.epoll)
+            self.core.epoll = -1
 
     @property
     def live(self):
@@ -1299,7 +1369,7 @@ cdef class Engine:
         """Work was left behind outside of `run`: have it called."""
         if self.is_running or self.is_scheduled:
             return 0
-        if self.core.woken != NULL or self.core.ended != NULL or self.core.ready != NULL or self.core.dead != NULL:
+        if self.core.woken != NULL or self.core.ended != NULL or self.core.ready != NULL or self.core.unserved_count > 0:
             self.is_scheduled = True
             self.callbacks.schedule()
         return 0
@@ -1318,6 +1388,7 @@ cdef class Engine:
                     self.callbacks.failed()
             self.report_ended()
             self.report_unserved()
+        self.report_trouble()
         free_dead(&self.core)
         return 0
 
@@ -1373,6 +1444,13 @@ cdef class Engine:
                 self.callbacks.failed()
         return 0
 
+    cdef int report_trouble(self) except -1:
+        cdef int trouble = self.core.trouble
+        if trouble != 0:
+            self.core.trouble = 0
+            self.callbacks.trouble(OSError(trouble, os.strerror(trouble)))
+        return 0
+
     cdef int report_unserved(self) except -1:
         cdef Unserved *report
         cdef uint32_t at = 0
@@ -1381,8 +1459,7 @@ cdef class Engine:
             at += 1
             try:
                 self.callbacks.unserved(
-                    report.listener, REASON_LIST[report.reason], address_tuple(&report.peer),
-                    report.accepted_ms / 1000.0,
+                    report.listener, REASON_LIST[report.reason], address_tuple(&report.peer), detail_of(report)
                 )
             except BaseException:
                 self.callbacks.failed()

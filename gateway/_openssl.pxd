@@ -28,6 +28,7 @@ cdef enum:
     SSL_VERIFY_PEER = 1
     TLSEXT_NAMETYPE_host_name = 0
     X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS = 4
+    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT = 32
     X509_V_OK = 0
 
 cdef struct OpenSsl:

@@ -30,6 +30,7 @@ cdef struct Relay:
     uint32_t ends_at  # tick; only if `is_limited`
     uint32_t last_octet_at  # tick
     uint8_t is_limited
+    uint8_t notices_loss  # keep-alive is on
     uint8_t is_between_lines  # the client has had whole lines only
     uint8_t verdict  # who ended it first
     scanner scan_in

@@ -18,7 +18,7 @@ cdef enum:
     CHUNKS_A_TURN = 8
     # A TLS peer makes us answer (KeyUpdate); one that does not read the answers is not read either.
     UNREAD_ANSWERS_OCTETS = 65536
-    HALF_CLOSED_TICKS = 240  # 30 s
+    HALF_CLOSED_TICKS = 938  # a minute without an octet is enough where one direction is left
 
 
 cdef void relay_forward(Relay *relay, Stream *to, const unsigned char *octets, size_t count) noexcept nogil:
@@ -37,10 +37,13 @@ cdef void relay_forward(Relay *relay, Stream *to, const unsigned char *octets, s
     stream_send(to, octets, count)
 
 
-cdef bint is_taken(Stream *receiver) noexcept nogil:
-    """The last octets are out, after another attempt if need be."""
-    if receiver.unsent > 0:
+cdef bint is_taken(Relay *relay, Stream *receiver, uint32_t now) noexcept nogil:
+    """The last octets are out, after another attempt if need be. A slow reader is not idle."""
+    cdef uint32_t before = receiver.unsent
+    if before > 0:
         stream_flush(receiver)
+        if receiver.unsent < before:
+            relay.last_octet_at = now
     return receiver.unsent == 0
 
 
@@ -49,7 +52,7 @@ cdef Turn move(Relay *relay, Stream *sender, Stream *receiver, uint32_t now) noe
     cdef int chunks
     cdef Outcome outcome
     for chunks in range(CHUNKS_A_TURN):
-        if not is_taken(receiver) or sender.unsent > UNREAD_ANSWERS_OCTETS:
+        if not is_taken(relay, receiver, now) or sender.unsent > UNREAD_ANSWERS_OCTETS:
             return RESTING
         outcome = stream_receive(sender, RECEIVE_OCTETS, &count)
         if outcome == ENDED:
@@ -109,7 +112,7 @@ cdef uint32_t relay_due(const Relay *relay) noexcept nogil:
     """The tick at which the next time limit passes, if nothing moves; far ahead: none."""
     cdef uint32_t idle = relay.idle_ticks
     cdef uint32_t due
-    if relay.upstream.flags & AT_END and (idle == 0 or idle > HALF_CLOSED_TICKS):
+    if (relay.upstream.flags | relay.client.flags) & AT_END and (idle == 0 or idle > HALF_CLOSED_TICKS):
         idle = HALF_CLOSED_TICKS
     due = relay.last_octet_at + (idle if idle > 0 else 1 << 30)
     if relay.is_limited and <int> (relay.ends_at - due) < 0:

@@ -1,6 +1,6 @@
 """One descriptor, plain or TLS, and what is said over it; see `_stream.pyx`."""
 
-from libc.stdint cimport uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 from gateway._fastpath cimport Frames
 from gateway._wheel cimport Timer
@@ -21,6 +21,14 @@ cdef enum Flag:
     FINISHED = 1 << 8  # we have said all we will
     TLS_OPEN = 1 << 9  # the handshake is over
     SWOLLEN = 1 << 10  # the memory for records to send has grown
+    HEARD = 1 << 11  # the peer has begun a handshake
+
+# What is not TLS, where TLS should be.
+cdef enum Stranger:
+    NO_STRANGER
+    HTTP_REQUEST
+    PROXY_HEADER
+    OTHER_OCTETS
 
 cdef enum Outcome:
     DONE
@@ -37,6 +45,7 @@ cdef struct Stream:
     Timer timer  # must be first: the wheel's timers are streams
     int fd
     uint16_t flags
+    uint8_t stranger
     uint32_t unsent  # octets that wait to be sent
     void *ssl  # NULL: plain
     void *records_out  # the memory BIO that `ssl` writes to and owns
@@ -51,6 +60,7 @@ cdef unsigned char received[RECEIVE_OCTETS + 2 * RECORD_OCTETS]
 cdef void stream_init(Stream *stream, int fd) noexcept nogil
 cdef void stream_close(Stream *stream) noexcept nogil
 cdef bint stream_start_tls(Stream *stream, void *context, bint as_client) noexcept nogil
+cdef Outcome stream_accept_tls(Stream *stream, void *context) noexcept nogil
 cdef Outcome stream_shake_hands(Stream *stream) noexcept nogil
 cdef Outcome stream_receive(Stream *stream, size_t room, size_t *count) noexcept nogil
 cdef Outcome stream_read_on(Stream *stream, size_t *count) noexcept nogil

@@ -11,9 +11,9 @@ Limits: at most what was asked for and one record more is received at a time; th
 Source: RFC 8446 section 5; edge-triggered epoll: a short recv() means that there is no more, unless a FIN was seen.
 """
 
-from libc.errno cimport EAGAIN, ENOMEM, EPROTO, errno
+from libc.errno cimport EAGAIN, ENOMEM, EPIPE, EPROTO, errno
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset, strlen
 
 from gateway._fastpath cimport frames_clear
 from gateway._openssl cimport (
@@ -23,11 +23,20 @@ from gateway._openssl cimport (
 from gateway._system cimport MSG_NOSIGNAL, SHUT_WR, close_descriptor, recv, send, shutdown
 
 cdef enum:
+    HANDSHAKE_RECORD = 22
+    ALERT_RECORD = 21
     HANDSHAKE_OCTETS = 16384  # of one recv()
     SWOLLEN_OCTETS = 2048  # more than a small command or reply needs, less than a handshake's flight
 
 cdef extern from "<string.h>" nogil:
     void explicit_bzero(void *memory, size_t octets)
+
+cdef const char *HTTP_METHODS[9]
+HTTP_METHODS[:] = [
+    b"GET ", b"POST ", b"PUT ", b"HEAD ", b"OPTIONS ", b"CONNECT ", b"PATCH ", b"DELETE ", b"PRI ",
+]
+cdef const char *PROXY_BEGINNINGS[2]
+PROXY_BEGINNINGS[:] = [b"PROXY ", b"\r\n\r\n\0"]
 
 cdef unsigned char ciphertext[RECEIVE_OCTETS]
 cdef unsigned char sent[16384]  # what BIO_read() copies and nobody looks at
@@ -84,7 +93,9 @@ cdef size_t pull(Stream *stream, unsigned char *to, size_t room) noexcept nogil:
             else:
                 stream.flags &= ~READABLE
         return count
-    if count == 0:
+    if count == 0 and stream.flags & DEAF and stream.fault != EPIPE:
+        fail(stream, stream.fault)  # a reset that send() has met first looks like an end here
+    elif count == 0:
         stream.flags = (stream.flags | AT_END) & ~READABLE
     elif errno == EAGAIN:
         stream.flags &= ~READABLE
@@ -330,10 +341,52 @@ cdef bint stream_start_tls(Stream *stream, void *context, bint as_client) noexce
     return True
 
 
+cdef Stranger look_at(const unsigned char *octets, size_t count) noexcept nogil:
+    """The first octets where a handshake, or a server's alert (RFC 8446 section 5.1), should be."""
+    cdef const char *method
+    if octets[0] == HANDSHAKE_RECORD or octets[0] == ALERT_RECORD:
+        return NO_STRANGER
+    for method in HTTP_METHODS:
+        if count >= strlen(method) and memcmp(octets, method, strlen(method)) == 0:
+            return HTTP_REQUEST
+    for method in PROXY_BEGINNINGS:
+        if count >= strlen(method) and memcmp(octets, method, strlen(method)) == 0:
+            return PROXY_HEADER
+    return OTHER_OCTETS
+
+
+cdef Outcome hear(Stream *stream, size_t *count) noexcept nogil:
+    """More octets of the peer's handshake, into `ciphertext`."""
+    count[0] = 0
+    while count[0] == 0:
+        if stream.flags & LOST:
+            return FAILED
+        if not stream.flags & READABLE:
+            return ENDED if stream.flags & AT_END else BLOCKED
+        count[0] = pull(stream, ciphertext, HANDSHAKE_OCTETS)
+    if not stream.flags & HEARD:
+        stream.flags |= HEARD
+        stream.stranger = look_at(ciphertext, count[0])
+        if stream.stranger != NO_STRANGER:
+            fail(stream, EPROTO)
+            return FAILED
+    return DONE
+
+
+cdef Outcome stream_accept_tls(Stream *stream, void *context) noexcept nogil:
+    """Be TLS, as the server, once a client has begun a handshake. Until then it costs no memory."""
+    cdef size_t count
+    cdef Outcome outcome = hear(stream, &count)
+    if outcome != DONE:
+        return outcome
+    return DONE if stream_start_tls(stream, context, False) and lay_open(stream, count) else FAILED
+
+
 cdef Outcome stream_shake_hands(Stream *stream) noexcept nogil:
     """As far as it goes now. DONE: the last flight is not yet flushed, so that a greeting can go with it."""
     cdef int result
-    cdef size_t got
+    cdef size_t count
+    cdef Outcome outcome
     while True:
         openssl.ERR_clear_error()
         result = openssl.SSL_do_handshake(stream.ssl)
@@ -341,20 +394,14 @@ cdef Outcome stream_shake_hands(Stream *stream) noexcept nogil:
             stream.flags |= TLS_OPEN | SWOLLEN
             count_unsent(stream)
             return DONE
-        result = openssl.SSL_get_error(stream.ssl, result)
-        if result != SSL_ERROR_WANT_READ:
+        if openssl.SSL_get_error(stream.ssl, result) != SSL_ERROR_WANT_READ:
             fail_tls(stream)
         count_unsent(stream)
         stream_flush(stream)
-        while True:
-            if stream.flags & LOST:
-                return FAILED
-            if not stream.flags & READABLE:
-                return ENDED if stream.flags & AT_END else BLOCKED
-            got = pull(stream, ciphertext, HANDSHAKE_OCTETS)
-            if got > 0:
-                break
-        if not lay_open(stream, got):
+        outcome = hear(stream, &count)
+        if outcome != DONE:
+            return outcome
+        if not lay_open(stream, count):
             return FAILED
 
 

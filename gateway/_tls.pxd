@@ -27,8 +27,9 @@ cdef class ServerCertificates:
     cdef int add(self, Certificate *certificate, object context, bytes response) except -1
     cdef int sort(self, dict names) except -1
 
-cdef bint tls_accept(Stream *stream, const ServerTls *server) noexcept nogil
 cdef void tls_prepare(const ServerTls *server) noexcept nogil
 cdef int tls_connect(Stream *stream, object context, bytes host_name, bytes address) except -1
 cdef tuple tls_facts(Stream *stream)
-cdef str tls_fault(Stream *stream)
+cdef long tls_verdict(Stream *stream) noexcept nogil
+cdef str fault_text(int stranger, long verdict, unsigned long tls_fault, int fault)
+cdef str stream_fault(Stream *stream)

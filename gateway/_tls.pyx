@@ -17,14 +17,24 @@ from libc.string cimport memchr, memcmp, memcpy, strlen
 
 from gateway._openssl cimport (
     SSL_TLSEXT_ERR_ALERT_FATAL, SSL_TLSEXT_ERR_NOACK, SSL_TLSEXT_ERR_OK, SSL_VERIFY_PEER,
-    TLSEXT_NAMETYPE_host_name, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, X509_V_OK, context_pointer, openssl,
+    TLSEXT_NAMETYPE_host_name, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, X509_V_OK,
+    context_pointer, openssl,
 )
-from gateway._stream cimport stream_start_tls
+from gateway._stream cimport HTTP_REQUEST, NO_STRANGER, OTHER_OCTETS, PROXY_HEADER, stream_start_tls
 
 cdef enum:
     MAX_NAME_OCTETS = 255  # of a host name, RFC 1035 section 2.3.4
 
 cdef const ServerTls *server_at_work = NULL
+
+cdef dict STRANGERS = {
+    HTTP_REQUEST: "an HTTP request instead of TLS",
+    PROXY_HEADER: "a PROXY header instead of TLS",
+    OTHER_OCTETS: "octets that are not TLS",
+}
+cdef dict FAULTS = {b"no application protocol": "no common application protocol"}
+# X509_V_ERR_: unable to get issuer certificate, (locally), to verify the leaf; self-signed leaf, or in the chain
+cdef frozenset UNKNOWN_AUTHORITY = frozenset({2, 20, 21, 18, 19})
 
 
 # ---- the choice by name ----
@@ -185,10 +195,6 @@ cdef bytes name_key(str name):
     return text
 
 
-cdef bint tls_accept(Stream *stream, const ServerTls *server) noexcept nogil:
-    return stream_start_tls(stream, server.certificates[0].context, False)
-
-
 cdef void tls_prepare(const ServerTls *server) noexcept nogil:
     """Call before each step of a handshake that a client of `server` began."""
     global server_at_work
@@ -198,7 +204,10 @@ cdef void tls_prepare(const ServerTls *server) noexcept nogil:
 # ---- client ----
 
 cdef int tls_connect(Stream *stream, object context, bytes host_name, bytes address) except -1:
-    """Demand a chain to the context's authorities and the host's name, or its address (4 or 16 octets) if given."""
+    """Demand a chain to the context's authorities and the host's name, or its address (4 or 16 octets) if given.
+
+    OpenSSL checks the name together with the chain, so that a wrong one fails the handshake itself. Raises ValueError.
+    """
     cdef void *demands
     cdef int accepted
     cdef const char *name = host_name
@@ -206,12 +215,14 @@ cdef int tls_connect(Stream *stream, object context, bytes host_name, bytes addr
     if not stream_start_tls(stream, context_pointer(context), True):
         raise MemoryError
     demands = openssl.SSL_get0_param(stream.ssl)
+    openssl.X509_VERIFY_PARAM_set_hostflags(
+        demands, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT
+    )
     if address is not None:
         octets = address
         accepted = openssl.X509_VERIFY_PARAM_set1_ip(demands, octets, len(address))
     else:
         accepted = openssl.X509_VERIFY_PARAM_set1_host(demands, name, len(host_name))
-        openssl.X509_VERIFY_PARAM_set_hostflags(demands, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS)
         openssl.SSL_set_tlsext_host_name(stream.ssl, <char *> name)
     if accepted != 1:
         openssl.ERR_clear_error()
@@ -256,17 +267,26 @@ cdef bytes peer_certificate(void *ssl):
         openssl.X509_free(certificate)
 
 
-cdef str tls_fault(Stream *stream):
-    """Why a stream is LOST or DEAF: for the log."""
-    cdef const char *reason = NULL
-    cdef long verdict = X509_V_OK
-    if stream.ssl != NULL:
-        verdict = openssl.SSL_get_verify_result(stream.ssl)
+cdef long tls_verdict(Stream *stream) noexcept nogil:
+    """What OpenSSL thinks of the peer's certificate chain."""
+    return openssl.SSL_get_verify_result(stream.ssl) if stream.ssl != NULL else X509_V_OK
+
+
+cdef str fault_text(int stranger, long verdict, unsigned long tls_fault, int fault):
+    """Why a stream is LOST or DEAF, for the log: fixed words, never octets of the peer."""
+    cdef const char *words = NULL
+    if stranger != NO_STRANGER:
+        return STRANGERS[stranger]
     if verdict != X509_V_OK:
-        return "certificate not believed: " + openssl.X509_verify_cert_error_string(verdict).decode("ascii")
-    if stream.tls_fault != 0:
-        reason = openssl.ERR_reason_error_string(stream.tls_fault)
-        return "TLS: " + reason.decode("ascii") if reason != NULL else f"TLS: error {stream.tls_fault}"
-    if stream.fault != 0:
-        return os.strerror(stream.fault).lower()
-    return "closed"
+        words = openssl.X509_verify_cert_error_string(verdict)
+        if verdict in UNKNOWN_AUTHORITY:
+            return f"certificate of an unknown authority ({words.decode('ascii')})"
+        return words.decode("ascii")
+    if tls_fault != 0:
+        words = openssl.ERR_reason_error_string(tls_fault)
+        return FAULTS.get(words, words.decode("ascii")) if words != NULL else "TLS error"
+    return os.strerror(fault) if fault != 0 else ""
+
+
+cdef str stream_fault(Stream *stream):
+    return fault_text(stream.stranger, tls_verdict(stream), stream.tls_fault, stream.fault)

@@ -3,8 +3,8 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 cdef enum:
-    WHEEL_SLOTS = 512  # a power of two: 65 s; what is due later is looked at again on the way
-    TICK_SHIFT = 7  # a tick is 128 ms
+    WHEEL_SLOTS = 1024  # a power of two: 65 s; what is due later is looked at again on the way
+    TICK_SHIFT = 6  # a tick is 64 ms
 
 cdef struct Timer:
     Timer *next
@@ -22,9 +22,9 @@ cdef inline uint32_t tick_of(uint64_t ms) noexcept nogil:
 
 
 cdef inline uint32_t ticks_in(double seconds) noexcept nogil:
-    """Rounded up; at least one, and less than half of the clock's range."""
-    cdef double ticks = seconds * 1000 / (1 << TICK_SHIFT) + 1
-    return 1 if ticks < 1 else (1 << 30 if ticks > 1 << 30 else <uint32_t> ticks)
+    """So many that at least this time passes, whenever within the present tick they are counted from."""
+    cdef double ticks = seconds * 1000 / (1 << TICK_SHIFT) + 2
+    return 2 if ticks < 2 else (1 << 30 if ticks > 1 << 30 else <uint32_t> ticks)
 
 
 cdef void wheel_start(Wheel *wheel, uint32_t now) noexcept nogil

@@ -8,11 +8,12 @@ Errors: connections raise what `transport/base.py` says. An exception that a cal
 error handler; the worker goes on.
 """
 
+import errno
+import os
+import resource
 import socket
 import sys
 from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
@@ -25,55 +26,57 @@ from greenlet import getcurrent
 from greenlet import greenlet
 from OpenSSL import SSL
 
-from gateway import _engine
 from gateway._engine import ClientSide
+from gateway._engine import Engine
 from gateway._engine import UpstreamSide
 from gateway._tls import ServerCertificates
 from gateway.errors import UpstreamLost
 from gateway.outcome import EndReason
 from gateway.outcome import State
 from gateway.transport.base import Address
+from gateway.transport.base import ClientConnection
 from gateway.transport.base import RelayEnd
 from gateway.transport.base import RelayLimits
 from gateway.transport.base import TlsFacts
-from gateway.transport.base import UpstreamConnection as Upstream
+from gateway.transport.base import UpstreamConnection
+from gateway.transport.tls import ServerTls
+from gateway.transport.tls import safe_server_name
+from gateway.transport.tls import verified_name
 
-RUN_EVERY_S: Final = 0.128  # a tick of the engine's time limits
+RUN_EVERY_S: Final = 0.064  # a tick of the engine's time limits
 MAX_IDLE_GREENLETS: Final = 64  # each keeps its stack; more are made when more sessions log in at once
+# More than the first line of any client has. From here on the session reads, with its own limit.
+FIRST_LINE_OCTETS: Final = 512
+INPUT_OCTETS: Final = 64 * 1024  # that a client may send before its login is done
 _MAPPED: Final = bytes(10) + b"\xff\xff"  # before an IPv4 address, RFC 4291 section 2.5.5.2
-
-NO_LIMIT: Final = 1 << 30
 
 RawAddress = tuple[bytes, int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class ListenerLimits:
-    """Both times count from accept. budget_octets: all that a client may send before its login is done."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One protocol on one interface, as its connections see it.
 
-    handshake_s: float = 10.0
-    login_s: float = 60.0
-    line_octets: int = 12288
-    budget_octets: int = 65536
+    farewell: the octets for a client that is not logged in and is ended by us. on_session: called with each client
+    whose first line has begun; the connection is closed when it returns without a hand-over. on_end_early: called with
+    the client's address, the reason and a detail for the log.
+    """
 
-
-DEFAULT_LIMITS: Final = ListenerLimits()
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """A context made by pyOpenSSL and the names that select it (`*.example.org` for any one label)."""
-
-    context: SSL.Context
-    names: Sequence[str] = ()
-    ocsp_response: bytes | None = None
+    tls: ServerTls
+    greeting: bytes
+    farewell: Callable[[EndReason], bytes]
+    handshake_timeout_s: float
+    login_timeout_s: float
+    on_session: Callable[[ClientConnection], None]
+    on_end_early: Callable[[Address, EndReason, str], None]
 
 
-class ClientConnection(ClientSide):
+class EngineClientConnection(ClientSide):
     """See `transport.base.ClientConnection`."""
 
-    __slots__ = ("_tls",)
+    __slots__ = ("_tls", "state")
     _tls: TlsFacts
+    state: State
 
     @property
     def peer(self) -> Address:
@@ -86,24 +89,25 @@ class ClientConnection(ClientSide):
     @property
     def tls(self) -> TlsFacts:
         if not hasattr(self, "_tls"):
-            self._tls = TlsFacts(*self.facts())
+            version, cipher, alpn, server_name, resumed, certificate_der = self.facts()
+            self._tls = TlsFacts(version, cipher, alpn, safe_server_name(server_name), resumed, certificate_der)
         return self._tls
 
     def advance(self, state: State) -> None:
         self.reached(state)
+        self.state = state
 
     def hand_over(
         self,
-        upstream: Upstream,
+        upstream: UpstreamConnection,
         limits: RelayLimits,
         farewells: Callable[[EndReason], bytes],
         on_end: Callable[[RelayEnd], None],
     ) -> None:
-        assert isinstance(upstream, UpstreamSide)  # noqa: S101
         self.join(upstream, limits.idle_s, limits.session_s, farewells, on_end)
 
 
-class UpstreamConnection(UpstreamSide):
+class EngineUpstreamConnection(UpstreamSide):
     """See `transport.base.UpstreamConnection`."""
 
     __slots__ = ()
@@ -118,92 +122,84 @@ class UpstreamConnection(UpstreamSide):
 
     def start_tls(self, context: SSL.Context, server_name: str, deadline: float) -> None:
         try:
-            address = ip_address(server_name).packed
-        except ValueError:
-            address = None
-        try:
-            name = server_name.encode("ascii")
-        except UnicodeEncodeError:
-            name = server_name.encode("idna")
-        self.secure(context, name, address, deadline)
+            name, address = verified_name(server_name)
+        except ValueError as error:
+            raise UpstreamLost(f"TLS: {error}") from None
+        self.secure(context, server_name, name, address, deadline)
 
 
-class Engine:
-    """One a worker, made after the fork in the thread of its hub. Is a `transport.base.Connector`.
+class Transport:
+    """All connections of one worker, made after the fork in the thread of its hub. Is a `Connector`.
 
-    on_unserved: told of each session that ended before its first line: listener, reason, client, accepted at.
+    on_trouble: accepting has to pause, for lack of descriptors or memory.
     """
 
-    def __init__(
-        self, on_unserved: Callable[[int, EndReason, Address, float], None], descriptor_limit: int = NO_LIMIT
-    ) -> None:
+    def __init__(self, on_trouble: Callable[[OSError], None]) -> None:
         self._hub = gevent.get_hub()
         self._pool = _Pool(self._hub)
-        self._on_unserved = on_unserved
-        self._on_session: dict[int, Callable[[ClientConnection], None]] = {}
-        self._core = _engine.Engine(self, ClientConnection, UpstreamConnection, descriptor_limit)
-        self._watcher = self._hub.loop.io(self._core.epoll_fd, 1)
+        self._on_trouble = on_trouble
+        self._endpoints: dict[int, Endpoint] = {}
+        self._listeners: list[socket.socket] = []
+        self._engine = Engine(self, EngineClientConnection, EngineUpstreamConnection, _descriptor_limit())
+        self._watcher = self._hub.loop.io(self._engine.epoll_fd, 1)
         self._watcher.start(self._run)
         self._clock = self._hub.loop.timer(RUN_EVERY_S, RUN_EVERY_S)
         self._clock.start(self._run)
 
-    def listen(
-        self,
-        listener: socket.socket,
-        certificates: Sequence[Certificate],
-        alpn: bytes,
-        greeting: bytes,
-        farewells: Mapping[EndReason, bytes],
-        on_session: Callable[[ClientConnection], None],
-        limits: ListenerLimits = DEFAULT_LIMITS,
-    ) -> int:
-        """Accept from a listening socket, which stays the caller's and must stay open. Returns a number for it.
-
-        farewells: for sessions that end before their first line. on_session runs in a greenlet for each session.
-        """
-        served = ServerCertificates([(one.context, one.names, one.ocsp_response) for one in certificates], alpn)
-        number = self._core.listen(
+    def listen(self, listener: socket.socket, endpoint: Endpoint) -> None:
+        """Accept from a bound, listening socket, which belongs to the transport from now on."""
+        listener.setblocking(False)
+        certificates = ServerCertificates(endpoint.tls.certificates, endpoint.tls.alpn)
+        number = self._engine.listen(
             listener.fileno(),
-            served,
-            greeting,
-            dict(farewells),
-            handshake_s=limits.handshake_s,
-            login_s=limits.login_s,
-            line_octets=limits.line_octets,
-            budget_octets=limits.budget_octets,
+            certificates,
+            endpoint.greeting,
+            {reason: endpoint.farewell(reason) for reason in EndReason},
+            handshake_s=endpoint.handshake_timeout_s,
+            login_s=endpoint.login_timeout_s,
+            line_octets=FIRST_LINE_OCTETS,
+            budget_octets=INPUT_OCTETS,
         )
-        self._on_session[number] = on_session
-        return number
+        self._endpoints[number] = endpoint
+        self._listeners.append(listener)
 
-    def stop_listening(self) -> None:
-        """Accept no more; the sessions there are go on."""
-        self._core.stop_listening()
+    def stop_accepting(self) -> None:
+        """For good. What is queued is left to the others who have the sockets."""
+        self._engine.stop_listening()
+        while self._listeners:
+            self._listeners.pop().close()
 
-    def connect(self, address: Address, deadline: float) -> UpstreamConnection:
+    def connect(self, address: Address, deadline: float) -> "EngineUpstreamConnection":
+        """Raises ValueError for a name: it would be looked up here and now."""
         host, _, interface = address[0].partition("%")
-        try:
-            packed = ip_address(host).packed
-            scope = socket.if_nametoindex(interface) if interface else 0
-        except (ValueError, OSError) as error:
-            raise UpstreamLost(str(error)) from None
+        packed = ip_address(host).packed
         if len(packed) == 4:
             packed = _MAPPED + packed
-        return cast(UpstreamConnection, self._core.connect(packed, address[1], scope, deadline))
+        try:
+            scope = socket.if_nametoindex(interface) if interface else 0
+        except OSError as error:
+            raise UpstreamLost(f"interface {interface}: {error.strerror}") from None
+        upstream = cast(EngineUpstreamConnection, self._engine.connect(packed, address[1], scope, deadline))
+        if upstream.own_address == upstream.address:
+            # A client port that happens to be the one asked for, on this machine: TCP connects it to itself.
+            upstream.close()
+            raise UpstreamLost(os.strerror(errno.ECONNREFUSED))
+        return upstream
 
     def end(self, key: int, reason: EndReason) -> bool:
         """End the session whose ClientConnection had this key, handed over or not. False: it is over already."""
-        return self._core.end(key, reason)
+        return self._engine.end(key, reason)
 
     def end_all(self, reason: EndReason) -> int:
-        return self._core.end_all(reason)
+        return self._engine.end_all(reason)
 
     @property
     def live(self) -> int:
         """Sessions from accept on."""
-        return self._core.live
+        return self._engine.live
 
     def counters(self) -> dict[str, object]:
-        return self._core.counters()
+        return self._engine.counters()
 
     def close(self) -> None:
         """Drop everything at once and for good."""
@@ -211,16 +207,16 @@ class Engine:
         self._watcher.close()
         self._clock.stop()
         self._clock.close()
-        self._core.close()
+        self._engine.close()
 
     def _run(self) -> None:
-        if self._core.run():
+        if self._engine.run():
             self.schedule()
 
-    def _serve(self, client: ClientConnection) -> None:
+    def _serve(self, client: "EngineClientConnection") -> None:
         client.own()
         try:
-            self._on_session[client.listener](client)
+            self._endpoints[client.listener].on_session(client)
         finally:
             client.close()
 
@@ -235,7 +231,7 @@ class Engine:
     def schedule(self) -> None:
         self._hub.loop.run_callback(self._run)
 
-    def opened(self, client: ClientConnection) -> None:
+    def opened(self, client: "EngineClientConnection") -> None:
         self._pool.run(self._serve, client)
 
     def relay_ended(
@@ -243,8 +239,11 @@ class Engine:
     ) -> None:
         self._pool.run(on_end, RelayEnd(reason, octets_in, octets_out))
 
-    def unserved(self, listener: int, reason: EndReason, address: RawAddress, accepted_at: float) -> None:
-        self._pool.run(self._on_unserved, listener, reason, _numeric(address), accepted_at)
+    def unserved(self, listener: int, reason: EndReason, address: RawAddress, detail: str) -> None:
+        self._pool.run(self._endpoints[listener].on_end_early, _numeric(address), reason, detail)
+
+    def trouble(self, error: OSError) -> None:
+        self._pool.run(self._on_trouble, error)
 
     def failed(self) -> None:
         self._hub.handle_error(None, *sys.exc_info())
@@ -301,6 +300,12 @@ def _numeric(address: RawAddress) -> Address:
         return socket.inet_ntop(socket.AF_INET, octets[len(_MAPPED) :]), port
     host = socket.inet_ntop(socket.AF_INET6, octets)
     return (f"{host}%{_interface(scope)}" if scope else host), port
+
+
+def _descriptor_limit() -> int:
+    """Accepting pauses here: what is above is for mail servers, AAA servers and logs."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(soft - max(32, soft // 16), soft // 2)
 
 
 def _interface(scope: int) -> str:
