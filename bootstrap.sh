@@ -12,28 +12,29 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 readonly VENV=.venv
 
-# package | a program or a file that shows it is there | what it is, for systems with other package names
+# package | a program, file or Perl module that shows it is there | what it is, for systems with other package names
 readonly RUN_PACKAGES='
-gcc             | gcc                         | C compiler
-libc6-dev       | /usr/include/stdlib.h       | C library headers
-libldap-dev     | /usr/include/ldap.h         | OpenLDAP headers
-libsasl2-dev    | /usr/include/sasl/sasl.h    | Cyrus SASL headers'
+gcc                | gcc                       | C compiler
+libc6-dev          | /usr/include/stdlib.h     | C library headers
+libldap-dev        | /usr/include/ldap.h       | OpenLDAP headers
+libsasl2-dev       | /usr/include/sasl/sasl.h  | Cyrus SASL headers'
 readonly PYTHON_PACKAGES='
-python3         | -                           | Python 3.11 or later
-python3-dev     | -                           | with its headers (Python.h)
-python3-venv    | -                           | and the venv module'
+python3            | -                         | Python 3.11 or later
+python3-dev        | -                         | with its headers (Python.h)
+python3-venv       | -                         | and the venv module'
 readonly SERVER_PACKAGES='
-curl            | curl                        | IMAP, POP3 and SMTP client
-dovecot-imapd   | /usr/lib/dovecot/imap       | IMAP server
-dovecot-pop3d   | /usr/lib/dovecot/pop3       | POP3 server
-freeradius      | freeradius                  | RADIUS server
-freeradius-utils| radclient                   | RADIUS client
-ldap-utils      | ldapsearch                  | LDAP client
-openssl         | openssl                     | TLS client
-postfix         | postfix                     | SMTP server
-redis-server    | redis-server                | Redis
-slapd           | slapd                       | LDAP server
-swaks           | swaks                       | SMTP client'
+curl               | curl                      | IMAP, POP3 and SMTP client
+dovecot-imapd      | /usr/lib/dovecot/imap     | IMAP server
+dovecot-pop3d      | /usr/lib/dovecot/pop3     | POP3 server
+freeradius         | freeradius                | RADIUS server
+freeradius-utils   | radclient                 | RADIUS client
+ldap-utils         | ldapsearch                | LDAP client
+libnet-ssleay-perl | perl:Net::SSLeay          | TLS for the SMTP client
+openssl            | openssl                   | TLS client
+postfix            | postfix                   | SMTP server
+redis-server       | redis-server              | Redis
+slapd              | slapd                     | LDAP server
+swaks              | swaks                     | SMTP client'
 readonly SERVICES='dovecot freeradius postfix redis-server slapd'
 
 step() { printf '==> %s\n' "$*"; }
@@ -50,9 +51,10 @@ quietly() { # runs a command; its output is shown only when it fails
     return "$status"
 }
 
-is_there() { # a path, or the name of a program
+is_there() { # a path, a Perl module, or the name of a program
     case $1 in
         /*) [[ -e $1 ]] ;;
+        perl:*) perl -M"${1#perl:}" -e 1 2>/dev/null ;;
         *) command -v "$1" >/dev/null ;;
     esac
 }
@@ -121,7 +123,7 @@ provide() { # the packages of a table: installs what is missing, or says what to
     fi
     {
         echo 'These system packages are missing, and only root can install them:'
-        while IFS='|' read -r package what; do printf '  %-18s %s\n' "$package" "$what"; done <<<"$lacking"
+        while IFS='|' read -r package what; do printf '  %-19s %s\n' "$package" "$what"; done <<<"$lacking"
         echo "Type this (the names are Debian's), then try again:"
         echo "  sudo apt-get install --no-install-recommends ${names[*]}"
     } >&2

@@ -83,9 +83,7 @@ def _user_text(user_field: bytes) -> str:
     return text
 
 
-def _split_server(
-    text: str, separator: str | None, is_allowed_server: Callable[[str], bool]
-) -> tuple[str, str | None]:
+def _split_server(text: str, separator: str | None, is_allowed_server: Callable[[str], bool]) -> tuple[str, str | None]:
     if separator is None:
         return text, None
     names, found, server = text.rpartition(separator)

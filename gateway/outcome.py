@@ -4,7 +4,8 @@ A `Refusal` answers one login attempt: the client may try again. An `EndReason` 
 Every protocol has a complete reply table for both, and a test that fails when a word is missing from one.
 """
 
-from enum import Enum, unique
+from enum import Enum
+from enum import unique
 
 
 @unique

@@ -3,34 +3,31 @@
 A peer that cannot run here skips its tests and says why; where CI=true it fails them instead.
 """
 
-import os
-from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
+from tests.support.availability import require
 from tests.support.directories import world_traversable_directory
 from tests.support.gateway import RUN
 from tests.support.gateway import RunningGateway
 from tests.support.gateway import Section
 from tests.support.gateway import Sections
+from tests.support.gateway import StartGateway
 from tests.support.peers import Dovecot
 from tests.support.peers import FreeRadius
 from tests.support.peers import OpenLdap
-from tests.support.peers import Peer
 from tests.support.peers import Postfix
 from tests.support.peers import Redis
 from tests.support.peers import SmtpSink
+from tests.support.peers import StartPeer
+from tests.support.peers.base import PeerType
 from tests.support.tls import Certificate
 from tests.support.tls import CertificateAuthority
-
-GatewayFactory = Callable[..., RunningGateway]
-PeerType = TypeVar("PeerType", bound=Peer)
 
 
 @pytest.fixture(scope="session")
@@ -84,24 +81,22 @@ def redis(peer_directory: Path) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def start_peer() -> Iterator[Callable[[Peer], Peer]]:
+def start_peer() -> Iterator[StartPeer]:
     """Starts a peer with settings of its own, or one that a test stops, pauses or restarts; for this test only."""
     with world_traversable_directory() as directory, ExitStack() as stack:
 
-        def start(peer: Peer) -> Peer:
-            _require(type(peer))
+        def start(peer: PeerType) -> PeerType:
+            require(type(peer).missing())
             name = f"{len(list(directory.iterdir()))}"
-            return stack.enter_context(peer.start(directory / name))
+            stack.enter_context(peer.start(directory / name))
+            return peer
 
         yield start
 
 
 @pytest.fixture
-def gateway(certificate: Certificate) -> Iterator[GatewayFactory]:
-    """`gateway({"imap4s": {...}, "user alice": {...}})`, or `gateway(imap4s={...})`: a gateway with these sections.
-
-    Each one is terminated, with all checks of `RunningGateway.terminate`, when the test ends.
-    """
+def gateway(certificate: Certificate) -> Iterator[StartGateway]:
+    """Starts gateways; each is terminated, with all checks of `RunningGateway.terminate`, when the test ends."""
     with world_traversable_directory() as directory, ExitStack() as stack:
 
         def start(
@@ -125,15 +120,6 @@ def gateway(certificate: Certificate) -> Iterator[GatewayFactory]:
 
 
 def _running(peer: PeerType, parent: Path) -> Iterator[PeerType]:
-    _require(type(peer))
+    require(type(peer).missing())
     with peer.start(parent / type(peer).__name__.lower()):
         yield peer
-
-
-def _require(peer: type[Peer]) -> None:
-    reason = peer.missing()
-    if reason is None:
-        return
-    if os.environ.get("CI", "").lower() in {"1", "true"}:
-        pytest.fail(f"{reason}; CI runs all tests")
-    pytest.skip(reason)

@@ -77,12 +77,13 @@ class _Words:
     goodbye: bytes
     ok: bytes
     is_last: Callable[[bytes], bool]
+    greets_in_one_line: bool
 
 
 _WORDS: Final = {
-    "imap4s": _Words(b"* OK", b"", b"a STARTTLS", b"a LOGOUT", b"a OK", lambda line: line.startswith(b"a ")),
-    "pop3s": _Words(b"+OK", b"", b"STLS", b"QUIT", b"+OK", lambda _: True),
-    "smtps": _Words(b"220", b"EHLO ", b"STARTTLS", b"QUIT", b"2", lambda line: line[3:4] != b"-"),
+    "imap4s": _Words(b"* OK", b"", b"a STARTTLS", b"a LOGOUT", b"a OK", lambda line: line.startswith(b"a "), True),
+    "pop3s": _Words(b"+OK", b"", b"STLS", b"QUIT", b"+OK", lambda _: True, True),
+    "smtps": _Words(b"220", b"EHLO ", b"STARTTLS", b"QUIT", b"2", lambda line: line[3:4] != b"-", False),
 }
 
 
@@ -91,7 +92,7 @@ def _talk(link: "_Link", protocol: ProtocolSettings, hostname: str) -> bytes:
     words = _WORDS[protocol.name]
     if protocol.server_tls is UpstreamTls.IMPLICIT:
         link.start_tls()
-    greeting = link.line() if protocol.name == "imap4s" else link.answer(words)
+    greeting = link.line() if words.greets_in_one_line else link.answer(words)
     if not greeting.startswith(words.greeting):
         raise _Failure("E403", f"the greeting is {quoted(greeting.decode('latin-1'))}")
     if protocol.server_tls is UpstreamTls.STARTTLS:

@@ -92,7 +92,7 @@ class Arbiter:
             case signal.SIGTERM | signal.SIGINT:
                 self._stop(signal.SIGTERM, STOP_S)
             case signal.SIGQUIT:
-                self._stop(signal.SIGQUIT, self._grace_s)
+                self._stop(signal.SIGQUIT, None if self._grace_s is None else self._grace_s + STOP_S)
             case signal.SIGHUP | signal.SIGUSR1 | signal.SIGUSR2:
                 self._log.warning("signal_ignored", signal=number.name, detail="not yet in effect in this version")
         self._reap()

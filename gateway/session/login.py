@@ -66,15 +66,15 @@ def log_in(client: ClientConnection, dialogue: ServerDialogue, service: Service,
 def _next_attempt(client: ClientConnection, dialogue: ServerDialogue, deadline: float) -> LoginAttempt:
     while True:
         step = _next_step(client, dialogue, deadline)
+        if isinstance(step.event, Closed):
+            client.close(step.reply)  # these are the last words; `serve` adds none to a connection that is closed
+            raise SessionEnded(step.event.reason)
         if step.reply:
             client.write(step.reply)
-        match step.event:
-            case LoginAttempt():
-                return step.event
-            case UserNamed():
-                client.advance(State.AUTHENTICATING)
-            case Closed(reason):
-                raise SessionEnded(reason)
+        if isinstance(step.event, LoginAttempt):
+            return step.event
+        if isinstance(step.event, UserNamed):
+            client.advance(State.AUTHENTICATING)
 
 
 def _next_step(client: ClientConnection, dialogue: ServerDialogue, deadline: float) -> Step:

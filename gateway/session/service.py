@@ -14,7 +14,8 @@ from gateway.upstream.login import MailServers
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """default_server None: users must name one. mailhost: the mail server authenticates too. Times in seconds.
+    """default_server None: users must name one. mailhost: the mail server authenticates too. Times in seconds,
+    handshake_timeout_s and login_timeout_s from accept.
 
     is_allowed_server says which text behind the server separator is a server.
     """
@@ -30,6 +31,7 @@ class Service:
     mail_servers: MailServers
     mailhost: bool
     max_login_attempts: int
+    handshake_timeout_s: float
     login_timeout_s: float
     failure_delay_s: float
     idle_timeout_s: float | None

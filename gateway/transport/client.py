@@ -4,7 +4,7 @@
 SessionEnded is thrown into the owner from the hub, where the owner is by nature waiting. It comes once; calls after it
 raise again, `close` does not. An owner that waits while it cleans up has to expect it there too.
 
-Errors: `SessionEnded`, also for every call after the first one that raised it.
+Errors: `SessionEnded`, also for every call after the first one that raised it, but for `close` and `hand_over`.
 """
 
 from collections.abc import Callable
@@ -120,7 +120,6 @@ class GeventClientConnection(Stream):
     ) -> None:
         if not isinstance(upstream, Stream):
             raise TypeError("the upstream connection is not one of this transport's")
-        self._check()
 
         def ended(relay_end: RelayEnd) -> None:
             self._on_gone(self)
@@ -128,6 +127,8 @@ class GeventClientConnection(Stream):
 
         self._relay = Relay(self.release(), upstream.release(), limits, farewells, ended)
         self._relay.start()
+        if self._ended is not None:  # by `end`, and the owner has not waited since
+            self._relay.end(self._ended[0])
 
     def _check(self) -> None:
         if self._ended is not None:

@@ -48,7 +48,7 @@ _UNKNOWN_AUTHORITY: Final = frozenset(
 
 
 class NoCommonProtocol(Exception):
-    """The client offered protocols by ALPN and ours is not among them; it has been sent alert 120."""
+    """The client offered protocols by ALPN and ours is not among them: alert 120 is due."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ _PROXY_HEADERS = (b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n")
 
 
 class TlsFailed(ChannelLost):
-    """A handshake that failed, or a record that is not right. The peer has been sent the alert."""
+    """A handshake that failed, or a record that is not right. `close` sends the peer the alert."""
 
 
 class NotTls(ChannelLost):
@@ -88,10 +88,12 @@ class TlsChannel:
 
     def finish(self) -> None:
         self._say_close_notify()
+        self._collect()
         self._below.finish()
 
     def close(self) -> None:
         self._say_close_notify()
+        self._collect()
         self._below.close()
 
     def _shake(self) -> bool:
@@ -152,14 +154,10 @@ class TlsChannel:
         self._owes_close_notify = False
         with contextlib.suppress(SSL.Error):
             self._tls.shutdown()
-        self._collect()
 
     def _failed(self, fault: str) -> TlsFailed:
-        """Send the alert that OpenSSL has written, as far as the peer takes it at once."""
+        """OpenSSL has written its alert, which `close` sends."""
         self._owes_close_notify = False
-        self._collect()
-        with contextlib.suppress(ChannelLost):
-            self._below.flush()
         return TlsFailed(fault)
 
 

@@ -53,6 +53,7 @@ class Assembly:
             mail_servers=MailServers(spec, self._upstream(settings), self._dialer),
             mailhost=Method.MAILHOST in settings.authentication,
             max_login_attempts=settings.max_login_attempts,
+            handshake_timeout_s=settings.handshake_timeout_s,
             login_timeout_s=settings.handshake_timeout_s + settings.login_timeout_s,
             failure_delay_s=settings.failure_delay_s or 0.0,
             idle_timeout_s=settings.idle_timeout_s,

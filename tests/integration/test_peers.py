@@ -4,21 +4,24 @@ import imaplib
 import os
 import poplib
 import smtplib
-from collections.abc import Callable
+import subprocess
+import sys
 from email.message import EmailMessage
+from pathlib import Path
 
 import pytest
 
 from tests.support import clients
 from tests.support import processes
+from tests.support.gateway import REPOSITORY
 from tests.support.peers import Dovecot
 from tests.support.peers import FreeRadius
 from tests.support.peers import OpenLdap
-from tests.support.peers import Peer
 from tests.support.peers import PeerError
 from tests.support.peers import Postfix
 from tests.support.peers import Redis
 from tests.support.peers import SmtpSink
+from tests.support.peers import StartPeer
 from tests.support.peers import Tls
 from tests.support.peers import dovecot as dovecot_module
 from tests.support.peers import freeradius as freeradius_module
@@ -26,12 +29,20 @@ from tests.support.peers import openldap as openldap_module
 from tests.support.ports import LOOPBACK
 from tests.support.tls import Certificate
 from tests.support.tls import CertificateAuthority
+from tests.support.waiting import wait_until
 from tests.support.wire import connect
 
 pytestmark = pytest.mark.integration
 
 TIMEOUT_S = 10
 MESSAGE = b"From: a@example.test\r\nSubject: first\r\n\r\nHello\r\n"
+KILLED_RUN = """
+import signal, sys
+from pathlib import Path
+from tests.support.peers import Redis
+print(Redis().start(Path(sys.argv[1])).pid, flush=True)
+signal.pause()
+"""
 ODD_PASSWORDS = {
     "quotes": "a\"b'c",
     "backslash": "a\\b\\\\",
@@ -40,7 +51,6 @@ ODD_PASSWORDS = {
     "colon": "a:b::c",
     "8-bit": "pä$$wörd",
 }
-StartPeer = Callable[[Peer], Peer]
 
 
 def imap_login(port: int, user: str, password: str | bytes) -> imaplib.IMAP4:
@@ -98,24 +108,21 @@ class TestDovecot:
 
     def test_passwd_file_when_password_is_odd_then_just_this_one_opens(self, start_peer: StartPeer) -> None:
         users: dict[str, str | bytes] = {**ODD_PASSWORDS, "latin-1": b"p\xe4ss"}
-        peer = Dovecot(users=users)
-        start_peer(peer)
+        peer = start_peer(Dovecot(users=users))
         for user, password in users.items():
             imap_login(peer.imap_port, user, password).logout()
         with pytest.raises(imaplib.IMAP4.error):
             imap_login(peer.imap_port, "quotes", dovecot_module.PASSWORD)
 
     def test_ssl_no_then_no_starttls_offered(self, start_peer: StartPeer) -> None:
-        peer = Dovecot()
-        start_peer(peer)
+        peer = start_peer(Dovecot())
         with imap_login(peer.imap_port, "peer", dovecot_module.PASSWORD) as client:
             assert "STARTTLS" not in client.capabilities
 
     def test_ssl_required_when_login_is_plain_then_refused(
         self, start_peer: StartPeer, certificate: Certificate, ca: CertificateAuthority
     ) -> None:
-        peer = Dovecot(certificate, tls=Tls.REQUIRED)
-        start_peer(peer)
+        peer = start_peer(Dovecot(certificate, tls=Tls.REQUIRED))
         with connect(peer.imap_port, host=peer.host) as wire:
             assert b"LOGINDISABLED" in wire.read_line()
             wire.send(b"a LOGIN peer secret\r\n")
@@ -240,8 +247,7 @@ class TestRedis:
 
 class TestEveryPeer:
     def test_pause_then_silence_and_resume_then_answer(self, start_peer: StartPeer) -> None:
-        peer = Redis()
-        start_peer(peer)
+        peer = start_peer(Redis())
         with connect(peer.port) as wire:
             peer.pause()
             wire.send(b"PING\r\n")
@@ -250,16 +256,14 @@ class TestEveryPeer:
             wire.expect(b"+PONG\r\n")
 
     def test_restart_then_same_port_and_same_data(self, start_peer: StartPeer) -> None:
-        peer = Dovecot()
-        start_peer(peer)
+        peer = start_peer(Dovecot())
         peer.deliver("peer", MESSAGE)
         peer.restart()
         with imap_login(peer.imap_port, "peer", dovecot_module.PASSWORD) as client:
             assert client.select()[1] == [b"1"]
 
     def test_stop_then_no_process_is_left_and_the_port_refuses(self, start_peer: StartPeer) -> None:
-        peer = Dovecot()
-        start_peer(peer)
+        peer = start_peer(Dovecot())
         imap_login(peer.imap_port, "peer", dovecot_module.PASSWORD).shutdown()
         members = processes.tree(peer.pid)
         assert len(members) > 3
@@ -278,9 +282,24 @@ class TestEveryPeer:
 
         assert Absent.missing() == "Absent needs the Debian package(s) no-such-package"
 
-    @pytest.mark.skipif(os.geteuid() == 0, reason="is root")
-    def test_missing_when_root_is_needed_then_says_so(self) -> None:
+    def test_missing_when_root_is_needed_then_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "geteuid", lambda: 1000)
         assert Postfix.missing() == "Postfix must be started by root"
+        assert Dovecot.missing() is None
+
+    def test_killed_test_run_then_its_peers_end(self, peer_directory: Path) -> None:
+        run = subprocess.Popen(
+            [sys.executable, "-c", KILLED_RUN, str(peer_directory / "killed-run")],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with run:
+            assert run.stdout is not None
+            peer = processes.look_up(int(run.stdout.readline()))
+            assert peer is not None
+            run.kill()
+        wait_until(lambda: not peer.is_alive(), what="the end of the peer")
 
 
 def a_message(subject: str) -> EmailMessage:

@@ -12,6 +12,7 @@ import pytest
 from tests.support import clients
 from tests.support.gateway import RunningGateway
 from tests.support.gateway import Section
+from tests.support.gateway import StartGateway
 from tests.support.gateway import mail_server
 from tests.support.gateway import render
 from tests.support.log_lines import NoSuchLine
@@ -37,7 +38,7 @@ def start(directory: Path, certificate: Certificate, *lines: str) -> RunningGate
 
 @pytest.mark.integration
 def test_gateway_when_all_three_protocols_are_used_then_it_is_as_the_tests_suppose(
-    gateway: type[RunningGateway], dovecot: Dovecot, postfix: Postfix, ca: CertificateAuthority
+    gateway: StartGateway, dovecot: Dovecot, postfix: Postfix, ca: CertificateAuthority
 ) -> None:
     running = gateway(
         imap4s=mail_server(dovecot.imap_port),
@@ -66,7 +67,7 @@ def test_gateway_when_all_three_protocols_are_used_then_it_is_as_the_tests_suppo
 
 @pytest.mark.integration
 def test_gateway_when_a_worker_is_killed_then_it_is_replaced(
-    gateway: type[RunningGateway], dovecot: Dovecot, ca: CertificateAuthority
+    gateway: StartGateway, dovecot: Dovecot, ca: CertificateAuthority
 ) -> None:
     running = gateway(imap4s=mail_server(dovecot.imap_port))
     (worker,) = running.workers()

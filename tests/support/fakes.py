@@ -7,6 +7,7 @@ beginning in a thread of its own; its failures are raised by `FakeUpstream.close
         ...
     assert upstream.wires[0].received == b"..."
 
+`Wire.close`, `Wire.cut` and `Wire.reset` are steps as they are; the end of the script closes, too.
 What a step may not return from (`silence`, `ignore_everything`) ends when the other side does, or with the fake.
 """
 
@@ -17,7 +18,6 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -174,28 +174,6 @@ def expect_end() -> Step:
 def start_tls(context: ssl.SSLContext) -> Step:
     """The server's side of the hand-shake, after the script has answered STARTTLS or STLS."""
     return lambda wire: wire.start_tls(context, server_side=True)
-
-
-def repeat(*steps: Step, times: int) -> Step:
-    def step(wire: Wire) -> None:
-        for _ in range(times):
-            play(wire, steps)
-
-    return step
-
-
-def play(wire: Wire, steps: Sequence[Step]) -> None:
-    for step in steps:
-        step(wire)
-
-
-def close() -> Step:
-    return lambda wire: wire.close()
-
-
-def reset() -> Step:
-    """RST instead of FIN."""
-    return lambda wire: wire.reset()
 
 
 def echo() -> Step:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+from typing import Protocol
 
 from tests.support import canaries
 from tests.support import guard
@@ -156,6 +157,20 @@ class RunningGateway:
             "interface loopback": {"address": LOOPBACK, "enable": list(self.ports)},
             **protocols,
         }
+
+
+class StartGateway(Protocol):
+    """The fixture `gateway`: `gateway({"imap4s": {...}, "user alice": {...}})`, or `gateway(imap4s={...})`."""
+
+    def __call__(
+        self,
+        sections: Sections | None = None,
+        *,
+        command: Sequence[str] = RUN,
+        arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        **more_sections: Section | None,
+    ) -> RunningGateway: ...
 
 
 def mail_server(port: int, host: str = LOOPBACK, **settings: Value) -> Section:

@@ -66,6 +66,8 @@ class Wire:
         """Hand-shake now. What was received but not yet read is taken for the beginning of it."""
         self._incoming.write(self.unread())
         self._taken = len(self.received)
+        # Set by default in Python 3.11.2 (Debian 12): a connection cut off would look like one ended in order.
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
         self.tls = context.wrap_bio(self._incoming, self._outgoing, server_side, server_name, session)
         deadline = self._deadline()
         while True:

@@ -111,6 +111,13 @@ def test_a_mechanism_without_a_password_keeps_none() -> None:
     assert login.mail_password is None
 
 
+@pytest.mark.parametrize("password", [b"tops3cret\0", b"tops3cret:tops3cret:tops3cret", b":tops3cret"])
+def test_a_refusal_does_not_repeat_the_password(password: bytes) -> None:
+    with pytest.raises(Refused) as refused:
+        split("vpn:alice", password)
+    assert "tops3cret" not in str(refused.value)
+
+
 def test_repr_shows_no_password() -> None:
     assert "tops3cret" not in repr(split("vpn:alice", b"tops3cret:m4ilsecret"))
 
@@ -120,7 +127,7 @@ PLAIN_NAME = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S"
 
 @given(vpn=PLAIN_NAME, mail=PLAIN_NAME, server=st.sampled_from(["", *sorted(SERVERS)]))
 def test_what_is_joined_is_taken_apart_again(vpn: str, mail: str, server: str) -> None:
-    vpn, mail = vpn.replace(":", "_"), mail
+    vpn = vpn.replace(":", "_")
     typed = f"{vpn}:{mail}" + (f"@{server}" if server else "")
     login = split(typed)
     if server or mail.rpartition("@")[2] not in SERVERS:
@@ -131,11 +138,12 @@ def test_what_is_joined_is_taken_apart_again(vpn: str, mail: str, server: str) -
 def test_any_octets_give_a_login_or_a_refusal_and_nothing_is_added(user: bytes, password: bytes) -> None:
     try:
         login = split(user, password)
-    except Refused as refused:
-        assert password.decode("latin-1") not in refused.detail or len(password) < 3
+    except Refused:
         return
     assert login.vpn_user.encode() in user
     assert login.mail_user.encode() in user
-    assert login.vpn_password and login.vpn_password in password
-    assert login.mail_password and login.mail_password in password
+    assert login.vpn_password
+    assert login.vpn_password in password
+    assert login.mail_password
+    assert login.mail_password in password
     assert not any(octet < 0x20 for octet in user + password)

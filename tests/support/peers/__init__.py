@@ -2,6 +2,7 @@
 
 from tests.support.peers.base import Peer as Peer
 from tests.support.peers.base import PeerError as PeerError
+from tests.support.peers.base import StartPeer as StartPeer
 from tests.support.peers.dovecot import Dovecot as Dovecot
 from tests.support.peers.dovecot import Tls as Tls
 from tests.support.peers.freeradius import FreeRadius as FreeRadius

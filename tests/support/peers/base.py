@@ -18,7 +18,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar
+from typing import Protocol
 from typing import Self
+from typing import TypeVar
 
 from tests.support import guard
 from tests.support import processes
@@ -164,6 +166,15 @@ class Peer(ABC):
 
     def _log_tail(self) -> str:
         return self.log()[-LOG_TAIL_OCTETS:]
+
+
+PeerType = TypeVar("PeerType", bound=Peer)
+
+
+class StartPeer(Protocol):
+    """The fixture `start_peer`."""
+
+    def __call__(self, peer: PeerType) -> PeerType: ...
 
 
 def find_program(name: str) -> str | None:

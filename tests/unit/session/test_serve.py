@@ -71,6 +71,7 @@ class Bench:
             mail_servers=MailServers(pop3.SPEC, settings, Dialer(self.connector, Resolver())),
             mailhost=True,
             max_login_attempts=3,
+            handshake_timeout_s=10.0,
             login_timeout_s=60.0,
             failure_delay_s=2.0,
             idle_timeout_s=600.0,
@@ -201,6 +202,14 @@ def test_an_end_from_outside_closes_with_the_protocols_farewell(octets: bytes, e
     log = bench.log()
     assert log.count("event=session_end") == 1
     assert f"reason={ended.value}" in log
+
+
+def test_a_dialogue_that_closes_says_its_last_words_once() -> None:
+    bench = Bench(WELCOME)
+    client = bench.serve(b"XYZZY\r\n" * 10)
+    assert client.closed
+    assert client.written.count(b"Too many") == 1
+    assert "reason=too-many-errors" in bench.log()
 
 
 def test_a_fault_of_ours_ends_one_session_and_tells_the_client_nothing() -> None:

@@ -12,7 +12,6 @@ from tests.support.fakes import echo
 from tests.support.fakes import expect
 from tests.support.fakes import expect_end
 from tests.support.fakes import ignore_everything
-from tests.support.fakes import reset
 from tests.support.fakes import say
 from tests.support.fakes import say_slowly
 from tests.support.fakes import silence
@@ -90,7 +89,7 @@ def test_end_when_the_server_cuts_then_fin(ends: Ends) -> None:
 
 
 def test_reset_then_connection_reset(ends: Ends) -> None:
-    client = ends.of(say(b"hello\r\n"), expect(b"x"), reset())
+    client = ends.of(say(b"hello\r\n"), expect(b"x"), Wire.reset)
     client.read_line()
     client.send(b"x")
     with pytest.raises(ConnectionResetError):

@@ -16,7 +16,6 @@ from gateway.errors import FrameTooLong
 from gateway.errors import SessionEnded
 from gateway.outcome import EndReason
 from gateway.outcome import State
-from gateway.transport.base import RelayLimits
 from gateway.transport.channel import PlainChannel
 from gateway.transport.client import GeventClientConnection
 from gateway.transport.stream import INPUT_OCTETS
@@ -421,7 +420,6 @@ def test_after_end_every_call_raises_the_first_reason(established: Established) 
         lambda: client.read_line(10, after(1)),
         lambda: client.read_octets(0, after(1)),
         lambda: client.pause(0),
-        lambda: client.hand_over(client, RelayLimits(None, None), lambda _: b"", lambda _: None),  # type: ignore[arg-type]
     ):
         assert ended_by(call)[0] is EndReason.LOGGED_OFF
     gevent.sleep(0.01)  # the owner knows: nothing is thrown any more

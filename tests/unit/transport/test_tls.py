@@ -331,6 +331,13 @@ def test_name_is_verified_by_the_alternative_names_alone(
     assert verified(ServerTls(b"imap", [files(certificate)]), authority, name) == fault
 
 
+def test_common_name_does_not_count_even_where_there_is_no_other(authority: CertificateAuthority) -> None:
+    certificate = authority.issue("192.0.2.1", subject={NameOID.COMMON_NAME: "common-name.test"})
+    tls = ServerTls(b"imap", [files(certificate)])
+    assert verified(tls, authority, "common-name.test") == "hostname mismatch"
+    assert verified(tls, authority, "192.0.2.1") is None
+
+
 def test_certificate_of_another_authority_or_expired_is_refused(
     authority: CertificateAuthority, tmp_path: Path
 ) -> None:
