@@ -34,7 +34,7 @@ from gateway._relay cimport (
     Relay, Turn, relay_due, relay_forward, relay_turn,
 )
 from gateway._stream cimport (
-    AT_END, BLOCKED, BROKEN, DEAF, DONE, ENDED, FAILED, HEARD, LOST, NO_STRANGER, PEER_SENT_FIN, READABLE, RECEIVE_OCTETS,
+    AT_END, BLOCKED, BROKEN, DEAF, DONE, ENDED, FAILED, FINISHED, HEARD, LOST, NO_STRANGER, PEER_SENT_FIN, READABLE, RECEIVE_OCTETS,
     SWOLLEN, TLS_OPEN, WRITABLE, Outcome, Stream, received, stream_accept_tls, stream_close, stream_finish, stream_flush, stream_init,
     stream_put, stream_read_on, stream_receive, stream_send, stream_shake_hands, stream_slim,
 )
@@ -494,9 +494,9 @@ cdef void shake_hands(Core *core, Session *session) noexcept nogil:
     wheel_set(&core.wheel, &stream.timer, tick_of(session.accepted_ms) + listener.login_ticks)
     stream_put(stream, listener.greeting.octets, listener.greeting.count)
     stream_flush(stream)
-    stream_slim(stream)
     if stream_read_on(stream, &count) == DONE:
         take_in(&session.client, count)
+    stream_slim(stream)
     listen_for_first_line(core, session)
 
 
@@ -551,18 +551,24 @@ cdef Reason reason_of(int verdict) noexcept nogil:
 
 
 cdef void end_relay(Core *core, Session *session, Reason reason, const unsigned char *farewell, size_t count) noexcept nogil:
-    """Both streams are let go of; the report goes to Python. A farewell is sent only where a line may begin."""
+    """Both streams are let go of; the report goes to Python."""
     cdef Stream *client = &session.client.stream
     session.reason = reason
     core.counters.octets_in += session.relay.octets_in
     core.counters.octets_out += session.relay.octets_out
-    if count > 0 and session.relay.is_between_lines and client.unsent == 0:
+    if count > 0:
         stream_send(client, farewell, count)
     bury(core, session.upstream)
     session.is_ended = True
     session.next_ended = core.ended
     core.ended = session
     linger(core, session)
+
+
+cdef bint may_say_farewell(const Session *session) noexcept nogil:
+    """Only where a line may begin, and not behind octets that wait."""
+    cdef const Stream *client = &session.client.stream
+    return session.relay.is_between_lines and client.unsent == 0 and not client.flags & (FINISHED | DEAF | LOST)
 
 
 cdef void relay(Core *core, Session *session) noexcept nogil:
@@ -1063,12 +1069,8 @@ cdef class ClientSide(Connection):
         if not isinstance(other, UpstreamSide):
             raise TypeError("the upstream connection is not one of this transport's")
         upstream = other
-        try:
-            self.check()
-            upstream.check()
-        except BaseException:
-            upstream.close()
-            raise
+        if self.side == NULL or upstream.side == NULL:
+            raise RuntimeError("a connection that is closed cannot be handed over")
         session = self.detach().session
         session.upstream = upstream.detach()
         session.upstream.session = session
@@ -1078,6 +1080,8 @@ cdef class ClientSide(Connection):
         session.farewells = <PyObject *> farewells
         session.on_end = <PyObject *> on_end
         start_relay(&self.engine.core, session, idle_ticks, session_ticks)
+        if session.client.phase == RELAY and session.reason != REASONS:
+            wake(&self.engine.core, &session.client)  # ended meanwhile, and the owner has not waited since
         self.engine.nudge()
 
     cdef int resume(self) except -1:
@@ -1131,9 +1135,9 @@ cdef class UpstreamSide(Connection):
         tls_connect(stream, context, host_name, address)
         self.wait(A_HANDSHAKE, 0, deadline)
         stream_flush(stream)
-        stream_slim(stream)
         if stream_read_on(stream, &count) == DONE and take_in(self.side, count) != PENDING:
             self.fail(TOO_MUCH)
+        stream_slim(stream)
 
     def facts(self):
         self.check()
@@ -1420,7 +1424,8 @@ cdef class Engine:
         cdef object reason = REASON_LIST[session.reason]
         cdef bytes farewell = b""
         try:
-            farewell = (<object> session.farewells)(reason)
+            if may_say_farewell(session):
+                farewell = (<object> session.farewells)(reason)
         finally:
             end_relay(&self.core, session, <Reason> session.reason, farewell, len(farewell))
         return 0

@@ -112,6 +112,7 @@ cdef bint lay_open(Stream *stream, size_t count) noexcept nogil:
         return False
     openssl.BIO_set_mem_eof_return(bio, -1)
     openssl.SSL_set_bio(stream.ssl, bio, stream.records_out)
+    stream.flags |= LAID_OPEN
     return True
 
 
@@ -129,7 +130,9 @@ cdef void decrypt(Stream *stream, size_t *count) noexcept nogil:
         error = openssl.SSL_get_error(stream.ssl, result)
         if error == SSL_ERROR_ZERO_RETURN:
             stream.flags = (stream.flags | AT_END) & ~READABLE
-        elif error != SSL_ERROR_WANT_READ:
+        elif error == SSL_ERROR_WANT_READ:
+            stream.flags &= ~LAID_OPEN
+        else:
             fail_tls(stream)
     else:
         fail(stream, ENOMEM)  # cannot happen: there is room for all that was laid open
@@ -406,12 +409,12 @@ cdef Outcome stream_shake_hands(Stream *stream) noexcept nogil:
 
 
 cdef void stream_slim(Stream *stream) noexcept nogil:
-    """Give back the memory that a large answer made the BIO grow to. Nothing may wait unsent."""
+    """Give back the memory that a large answer made the BIO grow to, unless something waits in it."""
     cdef void *reads
     cdef void *writes
-    if stream.ssl == NULL or stream.unsent > 0 or not stream.flags & SWOLLEN:
+    if stream.unsent > 0 or not stream.flags & SWOLLEN or stream.flags & LAID_OPEN:
         return
     if new_bios(&reads, &writes):
-        openssl.SSL_set_bio(stream.ssl, reads, writes)  # the old ones are empty: nothing is unsent, nothing unread
+        openssl.SSL_set_bio(stream.ssl, reads, writes)
         stream.records_out = writes
         stream.flags &= ~SWOLLEN

@@ -112,6 +112,7 @@ class Joined:
     program: TlsPeer
     server: Any
     ends: list[RelayEnd] = field(default_factory=list)
+    farewells: list[EndReason] = field(default_factory=list)  # that were asked for
 
     @classmethod
     def make(cls, worker: Worker, buffer_octets: int | None = None) -> "Joined":
@@ -132,6 +133,7 @@ class Joined:
 
     def relay(self, limits: RelayLimits = UNLIMITED) -> None:
         def farewells(reason: EndReason) -> bytes:
+            self.farewells.append(reason)
             return f"* BYE {reason.value}\r\n".encode()
 
         self.client.hand_over(self.upstream, limits, farewells, self.ends.append)
