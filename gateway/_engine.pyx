@@ -917,6 +917,11 @@ cdef class Connection:
             self.let_go()
 
     @property
+    def unsent(self):
+        """Octets that the peer has yet to take."""
+        return self.side.stream.unsent if self.side != NULL else 0
+
+    @property
     def own_address(self):
         cdef Address own
         memset(&own, 0, sizeof(own))
@@ -987,6 +992,8 @@ cdef class Connection:
             self.side.wish = NOTHING
         if given == GRANTED or (given == TOO_LATE and wish == TIME):
             return 0
+        if wish == A_CONNECTION and given == PEER_LOST:
+            raise UpstreamLost(stream_fault(&self.side.stream))
         if wish == A_HANDSHAKE:
             raise UpstreamLost((<UpstreamSide> self).handshake_fault(given))
         self.fail(given)

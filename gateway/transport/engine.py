@@ -74,9 +74,13 @@ class Endpoint:
 class EngineClientConnection(ClientSide):
     """See `transport.base.ClientConnection`."""
 
-    __slots__ = ("_tls", "state")
+    __slots__ = ("_state", "_tls")
     _tls: TlsFacts
-    state: State
+    _state: State
+
+    @property
+    def state(self) -> State:
+        return getattr(self, "_state", State.UNAUTHENTICATED)
 
     @property
     def peer(self) -> Address:
@@ -95,7 +99,7 @@ class EngineClientConnection(ClientSide):
 
     def advance(self, state: State) -> None:
         self.reached(state)
-        self.state = state
+        self._state = state
 
     def hand_over(
         self,

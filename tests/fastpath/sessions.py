@@ -153,11 +153,19 @@ class Joined:
 
 def narrow(local: Address, buffer_octets: int) -> None:
     """Let the kernel hold little for the descriptor of ours that has this address."""
-    sockets = [entry for entry in Path("/proc/self/fd").iterdir() if entry.is_socket()]
-    for entry in sockets:
-        with socket.socket(fileno=os.dup(int(entry.name))) as one:
+    with socket_of(local) as ours:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_octets)
+
+
+def socket_of(local: Address) -> socket.socket:
+    """A second hold on the descriptor of ours that has this address."""
+    for entry in Path("/proc/self/fd").iterdir():
+        if entry.is_socket():
+            one = socket.socket(fileno=os.dup(int(entry.name)))
             if one.family == socket.AF_INET and one.getsockname() == local:
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_octets)
+                return one
+            one.close()
+    raise LookupError(local)
 
 
 def connections() -> int:
