@@ -1294,7 +1294,7 @@ cdef class Engine:
         upstream.address = address_tuple(&address)
         fd = start_connection(&address)
         if fd < 0:
-            raise UpstreamLost(os.strerror(errno).lower())
+            raise UpstreamLost(os.strerror(errno))
         upstream.side = side = self.new_upstream(fd)
         side.connection = <PyObject *> upstream
         try:
@@ -1373,7 +1373,7 @@ cdef class Engine:
         side.stream.frames.capacity = UPSTREAM_BUDGET_OCTETS + 3 * DIALOGUE_OCTETS
         if not watch_side(&self.core, side):
             bury(&self.core, side)
-            raise UpstreamLost(os.strerror(errno).lower())
+            raise UpstreamLost(os.strerror(errno))
         return side
 
     cdef int nudge(self) except -1:

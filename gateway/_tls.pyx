@@ -73,7 +73,7 @@ cdef const ServerName *find_for(const ServerTls *server, const char *asked) noex
     if asked == NULL or server.name_count == 0:
         return NULL
     length = strlen(asked)
-    if length == 0 or length > MAX_NAME_OCTETS:
+    if length == 0 or length > MAX_NAME_OCTETS or asked[0] == c".":
         return NULL
     for at in range(length):
         text[at] = asked[at] + 32 if c"A" <= asked[at] <= c"Z" else asked[at]
