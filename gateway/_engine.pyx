@@ -65,6 +65,7 @@ cdef enum:
     UNSENT_LIMIT_OCTETS = 16384  # of replies that a peer leaves unread before the relay (CVE-2025-21605)
     MOST_OCTETS_A_WRITE = 1 << 20
     UNSERVED_KEPT = 1024  # reports a run; the rest is counted only
+    DRAINS_A_RUN = 8  # a client that goes on sending is not waited for
     LINGER_TICKS = 47  # 3 s for the client to take our last words and close
     SLIM_TICKS = 32  # 2 s without an octet: give large buffers back
     PAUSE_TICKS = 8  # half a second without accepting, at the limit of descriptors
@@ -343,23 +344,29 @@ cdef void answer(Core *core, Side *side, Answer given) noexcept nogil:
 
 
 cdef void linger(Core *core, Session *session) noexcept nogil:
-    """Our last words are on their way: let the client take them before the descriptor is closed."""
+    """Our last words are on their way: let the client take them before the descriptor is closed.
+
+    Input that lies unread when it is closed would make the kernel send RST, which can destroy them.
+    """
     cdef Side *client = &session.client
     if not client.stream.flags & (LOST | DEAF):
         stream_finish(&client.stream)
-    if client.stream.flags & (LOST | DEAF | AT_END) or client.stream.unsent > 0:
-        bury_session(core, session)
-        return
     client.phase = LINGER
     wheel_set(&core.wheel, &client.stream.timer, core.now + LINGER_TICKS)
+    drain(core, session)
 
 
 cdef void drain(Core *core, Session *session) noexcept nogil:
+    cdef Stream *stream = &session.client.stream
     cdef size_t count
+    cdef int turn
     cdef Outcome outcome = DONE
-    while outcome == DONE:
-        outcome = stream_receive(&session.client.stream, RECEIVE_OCTETS, &count)
-    if outcome != BLOCKED:
+    stream_flush(stream)
+    for turn in range(DRAINS_A_RUN):
+        outcome = stream_receive(stream, RECEIVE_OCTETS, &count)
+        if outcome != DONE:
+            break
+    if outcome == FAILED or stream.flags & DEAF or (outcome == ENDED and stream.unsent == 0) or outcome == DONE:
         bury_session(core, session)
 
 

@@ -22,6 +22,7 @@ cdef enum Flag:
     TLS_OPEN = 1 << 9  # the handshake is over
     SWOLLEN = 1 << 10  # the memory for records to send has grown
     HEARD = 1 << 11  # the peer has begun a handshake
+    FIN_DUE = 1 << 13  # once all is sent
     LAID_OPEN = 1 << 12  # there are octets that the SSL has yet to read
 
 # What is not TLS, where TLS should be.

@@ -270,6 +270,11 @@ cdef void flush_outbox(Stream *stream) noexcept nogil:
     stream.unsent = outbox.end - outbox.start
 
 
+cdef void send_fin(Stream *stream) noexcept nogil:
+    stream.flags &= ~FIN_DUE
+    shutdown(stream.fd, SHUT_WR)
+
+
 cdef void stream_flush(Stream *stream) noexcept nogil:
     """Send what waits, as far as the peer takes it."""
     if stream.unsent == 0 or not stream.flags & WRITABLE:
@@ -278,6 +283,8 @@ cdef void stream_flush(Stream *stream) noexcept nogil:
         flush_outbox(stream)
     else:
         flush_records(stream)
+    if stream.unsent == 0 and stream.flags & FIN_DUE:
+        send_fin(stream)
 
 
 cdef void stream_send(Stream *stream, const unsigned char *octets, size_t count) noexcept nogil:
@@ -294,17 +301,20 @@ cdef void stream_send(Stream *stream, const unsigned char *octets, size_t count)
 
 
 cdef void stream_finish(Stream *stream) noexcept nogil:
-    """Say that nothing more comes: close_notify, then a FIN. The other direction goes on."""
+    """Say that nothing more comes: close_notify, then a FIN, when all is sent. The other direction goes on."""
     if stream.flags & FINISHED or stream.fd < 0:
         return
+    stream.flags |= FINISHED
     if stream.flags & TLS_OPEN and not stream.flags & (LOST | DEAF):
         openssl.ERR_clear_error()
         openssl.SSL_shutdown(stream.ssl)
         openssl.ERR_clear_error()
         count_unsent(stream)
         stream_flush(stream)
-    stream.flags |= FINISHED
-    shutdown(stream.fd, SHUT_WR)
+    if stream.unsent > 0:
+        stream.flags |= FIN_DUE
+    else:
+        send_fin(stream)
 
 
 # ---- TLS ----
