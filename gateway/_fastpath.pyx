@@ -23,34 +23,6 @@ cdef extern from "<string.h>" nogil:
 
 # ---- framing ----
 
-cdef enum:
-    LF = 10
-    CR = 13
-    SMALLEST_ALLOCATION = 512
-
-cdef enum Scan:
-    LINE_FOUND
-    LINE_INCOMPLETE
-    LINE_TOO_LONG
-
-cdef enum Feed:
-    FED
-    FEED_OVER_CAPACITY
-    FEED_NO_MEMORY
-
-cdef struct Frames:
-    unsigned char *memory  # NULL until the first octet
-    size_t size  # of memory
-    size_t capacity  # at most so many octets are held
-    size_t start  # the octets held are memory[start:end]
-    size_t end
-    size_t scanned  # memory[start:scanned] is known to hold no LF
-
-
-cdef inline size_t frames_held(const Frames *frames) noexcept nogil:
-    return frames.end - frames.start
-
-
 cdef void frames_clear(Frames *frames) noexcept nogil:
     """Forget everything and give the memory back."""
     if frames.memory != NULL:

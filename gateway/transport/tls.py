@@ -96,6 +96,16 @@ class ServerTls:
         for context, certificate in self._certificates:
             _use(context, certificate)
 
+    @property
+    def alpn(self) -> bytes:
+        return self._alpn
+
+    @property
+    def certificates(self) -> list[tuple[SSL.Context, list[str], bytes | None]]:
+        """The contexts, each with the names that choose it; the first is the default. None: no OCSP response."""
+        contexts = dict.fromkeys([self._default, *self._names.values()])
+        return [(one, [name for name, its in self._names.items() if name and its is one], None) for one in contexts]
+
     def accept(self) -> SSL.Connection:
         """The server's side of a new connection, over memory BIOs."""
         connection = SSL.Connection(self._default, None)
@@ -158,6 +168,22 @@ def connect(context: SSL.Context, server_name: str) -> SSL.Connection:
     if accepted != 1:
         raise ValueError(f"{server_name!r} cannot be verified")
     return connection
+
+
+def verified_name(server_name: str) -> tuple[bytes, bytes | None]:
+    """A mail server's name for SNI and for the check of its certificate, or (b"", packed address).
+
+    Raises ValueError if it is neither.
+    """
+    address = _packed_address(server_name)
+    return (b"", address) if address is not None else (_host_name(server_name), None)
+
+
+def safe_server_name(name: str | None) -> str | None:
+    """None also when it is not a host name, since it goes into logs."""
+    if name is None or len(name) > _MAX_HOST_NAME_OCTETS or not _HOST_NAME.fullmatch(name.encode()):
+        return None
+    return name.lower()
 
 
 def verify_fault(connection: SSL.Connection) -> str | None:

@@ -1,0 +1,319 @@
+"""The engine in a worker's gevent hub: what happens to its sockets becomes calls of `serve` in greenlets of a pool.
+
+The hub watches one descriptor, the engine's. A greenlet serves a session from its first line to the hand-over and goes
+back to the pool; silent and relaying sessions have none. What the engine reports (a relay's end, a session that never
+said a line) runs in greenlets of the pool too, so that the callbacks may wait.
+
+Errors: connections raise what `transport/base.py` says. An exception that a callback lets out is given to the hub's
+error handler; the worker goes on.
+"""
+
+import errno
+import os
+import resource
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Final
+from typing import cast
+
+import gevent
+from gevent.hub import Hub
+from greenlet import GreenletExit
+from greenlet import getcurrent
+from greenlet import greenlet
+from OpenSSL import SSL
+
+from gateway._engine import ClientSide
+from gateway._engine import Engine
+from gateway._engine import UpstreamSide
+from gateway._tls import ServerCertificates
+from gateway.errors import UpstreamLost
+from gateway.outcome import EndReason
+from gateway.outcome import State
+from gateway.transport.base import Address
+from gateway.transport.base import ClientConnection
+from gateway.transport.base import RelayEnd
+from gateway.transport.base import RelayLimits
+from gateway.transport.base import TlsFacts
+from gateway.transport.base import UpstreamConnection
+from gateway.transport.tls import ServerTls
+from gateway.transport.tls import safe_server_name
+from gateway.transport.tls import verified_name
+
+RUN_EVERY_S: Final = 0.064  # a tick of the engine's time limits
+MAX_IDLE_GREENLETS: Final = 64  # each keeps its stack; more are made when more sessions log in at once
+# More than the first line of any client has. From here on the session reads, with its own limit.
+FIRST_LINE_OCTETS: Final = 512
+INPUT_OCTETS: Final = 64 * 1024  # that a client may send before its login is done
+_MAPPED: Final = bytes(10) + b"\xff\xff"  # before an IPv4 address, RFC 4291 section 2.5.5.2
+
+RawAddress = tuple[bytes, int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One protocol on one interface, as its connections see it.
+
+    farewell: the octets for a client that is not logged in and is ended by us. on_session: called with each client
+    whose first line has begun; the connection is closed when it returns without a hand-over. on_end_early: called with
+    the client's address, the reason and a detail for the log.
+    """
+
+    tls: ServerTls
+    greeting: bytes
+    farewell: Callable[[EndReason], bytes]
+    handshake_timeout_s: float
+    login_timeout_s: float
+    on_session: Callable[[ClientConnection], None]
+    on_end_early: Callable[[Address, EndReason, str], None]
+
+
+class EngineClientConnection(ClientSide):
+    """See `transport.base.ClientConnection`."""
+
+    __slots__ = ("_state", "_tls")
+    _tls: TlsFacts
+    _state: State
+
+    @property
+    def state(self) -> State:
+        return getattr(self, "_state", State.UNAUTHENTICATED)
+
+    @property
+    def peer(self) -> Address:
+        return _numeric(self.address)
+
+    @property
+    def local(self) -> Address:
+        return _numeric(self.own_address)
+
+    @property
+    def tls(self) -> TlsFacts:
+        if not hasattr(self, "_tls"):
+            version, cipher, alpn, server_name, resumed, certificate_der = self.facts()
+            self._tls = TlsFacts(version, cipher, alpn, safe_server_name(server_name), resumed, certificate_der)
+        return self._tls
+
+    def advance(self, state: State) -> None:
+        self.reached(state)
+        self._state = state
+
+    def hand_over(
+        self,
+        upstream: UpstreamConnection,
+        limits: RelayLimits,
+        farewells: Callable[[EndReason], bytes],
+        on_end: Callable[[RelayEnd], None],
+    ) -> None:
+        self.join(upstream, limits.idle_s, limits.session_s, farewells, on_end)
+
+
+class EngineUpstreamConnection(UpstreamSide):
+    """See `transport.base.UpstreamConnection`."""
+
+    __slots__ = ()
+
+    @property
+    def peer(self) -> Address:
+        return _numeric(self.address)
+
+    @property
+    def local(self) -> Address:
+        return _numeric(self.own_address)
+
+    def start_tls(self, context: SSL.Context, server_name: str, deadline: float) -> None:
+        try:
+            name, address = verified_name(server_name)
+        except ValueError as error:
+            raise UpstreamLost(f"TLS: {error}") from None
+        self.secure(context, server_name, name, address, deadline)
+
+
+class Transport:
+    """All connections of one worker, made after the fork in the thread of its hub. Is a `Connector`.
+
+    on_trouble: accepting has to pause, for lack of descriptors or memory.
+    """
+
+    def __init__(self, on_trouble: Callable[[OSError], None]) -> None:
+        self._hub = gevent.get_hub()
+        self._pool = _Pool(self._hub)
+        self._on_trouble = on_trouble
+        self._endpoints: dict[int, Endpoint] = {}
+        self._listeners: list[socket.socket] = []
+        self._engine = Engine(self, EngineClientConnection, EngineUpstreamConnection, _descriptor_limit())
+        self._watcher = self._hub.loop.io(self._engine.epoll_fd, 1)
+        self._watcher.start(self._run)
+        self._clock = self._hub.loop.timer(RUN_EVERY_S, RUN_EVERY_S)
+        self._clock.start(self._run)
+
+    def listen(self, listener: socket.socket, endpoint: Endpoint) -> None:
+        """Accept from a bound, listening socket, which belongs to the transport from now on."""
+        listener.setblocking(False)
+        certificates = ServerCertificates(endpoint.tls.certificates, endpoint.tls.alpn)
+        number = self._engine.listen(
+            listener.fileno(),
+            certificates,
+            endpoint.greeting,
+            {reason: endpoint.farewell(reason) for reason in EndReason},
+            handshake_s=endpoint.handshake_timeout_s,
+            login_s=endpoint.login_timeout_s,
+            line_octets=FIRST_LINE_OCTETS,
+            budget_octets=INPUT_OCTETS,
+        )
+        self._endpoints[number] = endpoint
+        self._listeners.append(listener)
+
+    def stop_accepting(self) -> None:
+        """For good. What is queued is left to the others who have the sockets."""
+        self._engine.stop_listening()
+        while self._listeners:
+            self._listeners.pop().close()
+
+    def connect(self, address: Address, deadline: float) -> "EngineUpstreamConnection":
+        """Raises ValueError for a name: it would be looked up here and now."""
+        host, _, interface = address[0].partition("%")
+        packed = ip_address(host).packed
+        if len(packed) == 4:
+            packed = _MAPPED + packed
+        try:
+            scope = socket.if_nametoindex(interface) if interface else 0
+        except OSError as error:
+            raise UpstreamLost(f"interface {interface}: {error.strerror}") from None
+        upstream = cast(EngineUpstreamConnection, self._engine.connect(packed, address[1], scope, deadline))
+        if upstream.own_address == upstream.address:
+            # A client port that happens to be the one asked for, on this machine: TCP connects it to itself.
+            upstream.close()
+            raise UpstreamLost(os.strerror(errno.ECONNREFUSED))
+        return upstream
+
+    def end(self, key: int, reason: EndReason) -> bool:
+        """End the session whose ClientConnection had this key, handed over or not. False: it is over already."""
+        return self._engine.end(key, reason)
+
+    def end_all(self, reason: EndReason) -> int:
+        return self._engine.end_all(reason)
+
+    @property
+    def live(self) -> int:
+        """Sessions from accept on."""
+        return self._engine.live
+
+    def counters(self) -> dict[str, object]:
+        return self._engine.counters()
+
+    def close(self) -> None:
+        """Drop everything at once and for good."""
+        self._watcher.stop()
+        self._watcher.close()
+        self._clock.stop()
+        self._clock.close()
+        self._engine.close()
+
+    def _run(self) -> None:
+        if self._engine.run():
+            self.schedule()
+
+    def _serve(self, client: "EngineClientConnection") -> None:
+        client.own()
+        try:
+            self._endpoints[client.listener].on_session(client)
+        finally:
+            client.close()
+
+    # What the compiled engine calls, all but the first two in the hub.
+
+    def switch_to_hub(self) -> None:
+        self._hub.switch()
+
+    def current_greenlet(self) -> greenlet:
+        return getcurrent()
+
+    def schedule(self) -> None:
+        self._hub.loop.run_callback(self._run)
+
+    def opened(self, client: "EngineClientConnection") -> None:
+        self._pool.run(self._serve, client)
+
+    def relay_ended(
+        self, on_end: Callable[[RelayEnd], None], reason: EndReason, octets_in: int, octets_out: int
+    ) -> None:
+        self._pool.run(on_end, RelayEnd(reason, octets_in, octets_out))
+
+    def unserved(self, listener: int, reason: EndReason, address: RawAddress, detail: str) -> None:
+        self._pool.run(self._endpoints[listener].on_end_early, _numeric(address), reason, detail)
+
+    def trouble(self, error: OSError) -> None:
+        self._pool.run(self._on_trouble, error)
+
+    def failed(self) -> None:
+        self._hub.handle_error(None, *sys.exc_info())
+
+
+class _Pool:
+    """Greenlets that are kept: a new one costs ten times as much as a switch."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._idle: list[greenlet] = []
+
+    def run(self, job: Callable[..., None], *arguments: object) -> None:
+        """Until it waits for the first time. Call in the hub."""
+        worker = self._idle.pop() if self._idle else greenlet(self._work, self._hub)
+        worker.switch(_Job(job, arguments))
+
+    def _work(self, work: object) -> None:
+        while isinstance(work, _Job):
+            try:
+                work.function(*work.arguments)
+            except GreenletExit:
+                return
+            except BaseException:  # noqa: BLE001  the hub decides what it means
+                self._hub.handle_error(work.function, *sys.exc_info())
+            del work
+            work = self._rest()
+
+    def _rest(self) -> object:
+        """Anything but a job is a late switch, meant for what this greenlet did before."""
+        if len(self._idle) >= MAX_IDLE_GREENLETS:
+            return None
+        me = getcurrent()
+        self._idle.append(me)
+        try:
+            while not isinstance(work := self._hub.switch(), _Job):
+                pass
+        except BaseException:  # noqa: BLE001  as late as such a switch: nothing runs here that it could concern
+            if me in self._idle:
+                self._idle.remove(me)
+            return None
+        return work
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    function: Callable[..., None]
+    arguments: tuple[object, ...]
+
+
+def _numeric(address: RawAddress) -> Address:
+    octets, port, scope = address
+    if octets.startswith(_MAPPED):
+        return socket.inet_ntop(socket.AF_INET, octets[len(_MAPPED) :]), port
+    host = socket.inet_ntop(socket.AF_INET6, octets)
+    return (f"{host}%{_interface(scope)}" if scope else host), port
+
+
+def _descriptor_limit() -> int:
+    """Accepting pauses here: what is above is for mail servers, AAA servers and logs."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(soft - max(32, soft // 16), soft // 2)
+
+
+def _interface(scope: int) -> str:
+    try:
+        return socket.if_indextoname(scope)
+    except OSError:
+        return str(scope)
