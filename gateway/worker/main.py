@@ -22,10 +22,9 @@ from gateway.session.record import SessionRecord
 from gateway.session.serve import serve
 from gateway.session.service import Service
 from gateway.transport.base import Address
-from gateway.transport.listener import Endpoint
-from gateway.transport.listener import Transport
+from gateway.transport.engine import Endpoint
+from gateway.transport.engine import Transport
 from gateway.transport.tls import ServerTls
-from gateway.transport.upstream import GeventConnector
 from gateway.upstream.connect import Dialer
 from gateway.upstream.resolve import Resolver
 from gateway.worker.assemble import Assembly
@@ -59,7 +58,7 @@ def run(index: int, inheritance: Inheritance, ready_fd: int) -> int:
 
 
 def _listen(transport: Transport, inheritance: Inheritance) -> None:
-    dialer = Dialer(GeventConnector(), Resolver())
+    dialer = Dialer(transport, Resolver())
     assembly = Assembly(inheritance.config, inheritance.tls, dialer, inheritance.log)
     services = {
         (bound.protocol, bound.interface): assembly.service(bound.protocol, bound.interface)
@@ -97,7 +96,7 @@ def _watch_master(inheritance: Inheritance, drain: Event) -> None:
 
 def _wait_for_sessions(transport: Transport, stop_now: Event, patience_s: float | None) -> None:
     deadline = None if patience_s is None else time.monotonic() + patience_s
-    while transport.sessions and not stop_now.is_set() and (deadline is None or time.monotonic() < deadline):
+    while transport.live and not stop_now.is_set() and (deadline is None or time.monotonic() < deadline):
         stop_now.wait(_POLL_S)
 
 
