@@ -8,6 +8,7 @@ import click
 
 from gateway import __version__
 from gateway.cli.check import check_command
+from gateway.cli.demo import demo_command
 from gateway.cli.hash_password import hash_password_command
 from gateway.cli.reference import config_reference_command
 from gateway.cli.run import run_command
@@ -27,5 +28,5 @@ def main() -> None:
     """
 
 
-for command in (run_command, check_command, hash_password_command, config_reference_command):
+for command in (demo_command, run_command, check_command, hash_password_command, config_reference_command):
     main.add_command(command)

@@ -38,13 +38,18 @@ def config_option(command: F) -> F:
     return option(command)
 
 
-def load_or_exit(path: Path) -> Config:
-    """The configuration; its problems go to stderr, and an error among them ends the program with exit code 2."""
+def load_or_exit(path: Path, warn: Callable[[Config, Iterable[Problem]], None] | None = None) -> Config:
+    """The configuration; an error in it ends the program with exit code 2, and its problems on stderr.
+
+    Warnings alone are given to `warn`; without it they go to stderr, too."""
     result = load(path)
-    if result.problems:
-        echo_problems(result.problems, err=True)
     if result.config is None:
+        echo_problems(result.problems, err=True)
         sys.exit(USAGE_ERROR)
+    if warn is not None:
+        warn(result.config, result.problems)
+    elif result.problems:
+        echo_problems(result.problems, err=True)
     return result.config
 
 

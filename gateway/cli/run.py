@@ -1,6 +1,7 @@
 """`gateway run`: the server, in the foreground."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -8,6 +9,7 @@ import click
 from gateway.cli.options import config_option
 from gateway.cli.options import load_or_exit
 from gateway.config.model import Config
+from gateway.config.problems import Problem
 from gateway.errors import ConfigError
 from gateway.log import Level
 from gateway.log import Log
@@ -26,13 +28,20 @@ def run_command(config_path: Path, workers: int | None) -> None:
     SIGTERM, SIGINT   stop now: sessions are told and closed
     SIGQUIT           stop when the sessions are over, or shutdown-grace has passed
     """
-    config = load_or_exit(config_path)
+    config = load_or_exit(config_path, log_warnings)
     try:
         arbiter = Arbiter(config, workers or config.worker_count, make_tls(config), log_of(config))
     except ConfigError as error:
         click.echo(f"gateway: {error}", err=True)
         sys.exit(2)
     sys.exit(arbiter.run())
+
+
+def log_warnings(config: Config, warnings: Iterable[Problem]) -> None:
+    """What `gateway check` warns of, as events: stderr holds nothing else."""
+    log = log_of(config)
+    for warning in warnings:
+        log.warning("config_warning", code=warning.code, place=str(warning.place), detail=warning.text)
 
 
 def log_of(config: Config) -> Log:

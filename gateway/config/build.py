@@ -85,6 +85,8 @@ def _section(section: Section, shape: Shape, parts: Parts) -> object | None:
     if shape.kind in PROTOCOLS:
         values = {"name": shape.kind, **{one.field_name: one.default(shape.kind) for one in shape.settings.values()}}
     for key, options in _by_key(section.options):
+        if len(parts.problems) >= MAX_PROBLEMS:
+            return None
         setting = shape.settings.get(key)
         if setting is None:
             _unknown(options[0], section, shape, parts)
@@ -129,7 +131,8 @@ def _value(options: list[Option], setting: Setting[Any], section: Section, parts
             values.append(setting.kind.parse(option.value.text, context))
         except BadValue as bad:
             place = option.value.place(bad.offset, bad.width)
-            parts.report(setting.kind.code, place, f"{option.key}: {bad.text}", bad.hint)
+            text = bad.text if option.value.text else "it has no value"
+            parts.report(bad.code or setting.kind.code, place, f"{option.key}: {text}", bad.hint)
             parts.broken.add((section.label, option.key))
     if not values:
         return {}

@@ -2,9 +2,11 @@
 
 import re
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +14,7 @@ from gateway.config.kinds import closest
 from gateway.config.problems import Place
 from gateway.config.problems import Problem
 
-_SOUNDS_SECRET: Final = re.compile(r"pass|pwd|secret|key|token|hash|credential", re.IGNORECASE)
+_SECRET_WORDS: Final = re.compile(r"pass|pwd|secret|key|token|hash|credential", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +26,12 @@ class Vocabulary:
 
     def hides(self, key: str) -> bool:
         """Whether no message may show the value of `key`: a secret, or a name that may be a secret's, misspelt."""
-        if key in self.settings:
-            return key in self.secrets
-        return _SOUNDS_SECRET.search(key) is not None or closest(key, self.settings) in self.secrets
+        return key in self.secrets or (key not in self.settings and _sounds_secret(key, self.secrets))
+
+
+@lru_cache(1024)
+def _sounds_secret(key: str, secrets: frozenset[str]) -> bool:
+    return _SECRET_WORDS.search(key) is not None or closest(key, secrets) != ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +93,15 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Document:
+    """`file` is the main file's name as given. Of two sections with the same words, `section` finds the first."""
+
+    file: str
     sections: tuple[Section, ...]
     problems: tuple[Problem, ...]
+    _by_words: Mapping[tuple[str, ...], Section] = field(init=False, repr=False)
 
-    def section(self, kind: str, *names: str) -> Section | None:
-        return next((one for one in self.sections if one.kind == kind and one.names == names), None)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_words", {one.words: one for one in reversed(self.sections)})
+
+    def section(self, *words: str) -> Section | None:
+        return self._by_words.get(words)

@@ -7,7 +7,6 @@ Errors: none is raised, whatever the octets; problems E105 to E113 are collected
 Limits: MAX_LINE_OCTETS, MAX_PROBLEMS (reading stops there). No excerpt shows the value of a secret (`Vocabulary`)."""
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
@@ -27,6 +26,8 @@ from gateway.config.problems import quoted
 
 MAX_LINE_OCTETS: Final = 16 * 1024
 MASK: Final = "<set>"
+REFERENCES: Final = ("file:", "env:", "credential:")  # such a value says where the secret is, and may be shown
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 _SECTION: Final = re.compile(r'\s*\[((?:"[^"]*"|[^"\]])*)\]\s*(?:[;#].*)?')
 _SECTION_WORD: Final = re.compile(r'"([^"]*)"|[^\s"]+')
 _OPTION: Final = re.compile(r"\s*([^\s=:]+)\s*[=:]\s*")
@@ -61,6 +62,7 @@ class Reader:
         self.sections: list[Section] = []
         self.problems: list[Problem] = []
         self._file = file
+        self._directory = Path(file).absolute().parent
         self._vocabulary = vocabulary
         self._section: Section | None = None
         self._open: _OpenOption | None = None
@@ -111,11 +113,12 @@ class Reader:
             column = len(raw[: error.start].decode("utf-8")) + 1
             self._report("E110", Place(self._file, number, column), f"octet 0x{raw[error.start]:02x} is not UTF-8")
             return None
-        for at, char in enumerate(line):
-            if char != "\t" and unicodedata.category(char) == "Cc":
-                self._report("E110", Place(self._file, number, at + 1), f"control character 0x{ord(char):02x}")
-                return None
-        return line
+        control = _CONTROL.search(line)
+        if control is None:
+            return line
+        text = f"control character 0x{ord(control[0]):02x}"
+        self._report("E110", Place(self._file, number, control.start() + 1), text)
+        return None
 
     def _lose_section(self) -> None:
         self._close_option()
@@ -133,7 +136,7 @@ class Reader:
             replace(place, column=match.start(1) + word.start() + 1, width=len(word[0])) for word in words[1:]
         )
         header = replace(place, width=match.end(1) + 2 - place.column)
-        self._section = Section(words[0][0], names, header, places, Path(self._file).absolute().parent)
+        self._section = Section(words[0][0], names, header, places, self._directory)
         self.sections.append(self._section)
 
     def _option(self, line: str, place: Place) -> None:
@@ -141,7 +144,8 @@ class Reader:
         if match is None:
             self._not_an_option(line, place)
             return
-        hidden = self._vocabulary.hides(match[1])
+        is_reference = line.startswith(REFERENCES, match.end())
+        hidden = not is_reference and self._vocabulary.hides(match[1])
         excerpt = line[: match.end()] + MASK if hidden else line
         key_place = replace(place, width=len(match[1]), excerpt=excerpt)
         if self._section is None:

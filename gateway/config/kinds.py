@@ -29,14 +29,15 @@ _SIZE_OCTETS: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 
 class BadValue(ConfigError):
-    """`offset` and `width` say which part of the value is meant (width 0: all that follows)."""
+    """`offset` and `width` say which part of the value is meant (width 0: all that follows); `code` "": the kind's."""
 
-    def __init__(self, text: str, *, hint: str = "", offset: int = 0, width: int = 0) -> None:
+    def __init__(self, text: str, *, hint: str = "", offset: int = 0, width: int = 0, code: str = "") -> None:
         super().__init__(text)
         self.text = text
         self.hint = hint
         self.offset = offset
         self.width = width
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)

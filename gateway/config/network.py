@@ -65,7 +65,7 @@ HOST_NAME: Final[Kind[str]] = Kind(word="host name", code="E206", parse=_parse_h
 
 
 def _parse_server(text: str, context: Context) -> str:
-    address = address_of(text.removeprefix("[").removesuffix("]") if text.startswith("[") else text)
+    address = address_of(text[1:-1] if text.startswith("[") and text.endswith("]") else text)
     if address is not None:
         return str(address)
     try:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 EXCERPT_COLUMNS: Final = 100
-QUOTE_MAX: Final = 60
+QUOTE_MAX: Final = 160
+TEXT_MAX: Final = 500
 MAX_PROBLEMS: Final = 500  # for one file: what has more is no configuration, and reading it stops
 
 
@@ -47,7 +48,8 @@ class Problem:
         return "error" if self.is_error else "warning"
 
     def headline(self) -> str:
-        return f"{printable(str(self.place))}: {self.severity}[{self.code}]: {printable(self.text)}"
+        text = self.text if len(self.text) <= TEXT_MAX else self.text[: TEXT_MAX - 3] + "..."
+        return f"{printable(str(self.place))}: {self.severity}[{self.code}]: {printable(text)}"
 
     def render(self) -> str:
         return "\n".join([self.headline(), *self.context()])

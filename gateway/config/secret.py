@@ -104,7 +104,11 @@ SECRET: Final[Kind[Secret]] = Kind(
 
 
 def _parse_hash(text: str, context: Context) -> Secret:
-    secret = _parse_secret(text, context)
+    try:
+        secret = _parse_secret(text, context)
+    except BadValue as bad:
+        bad.code = SECRET.code
+        raise
     if not _ARGON2.fullmatch(secret.reveal()):
         raise BadValue("the password is not an argon2 hash", hint='make one with "gateway hash-password"')
     return replace(secret, is_bare=False)

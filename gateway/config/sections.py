@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
 from itertools import chain
 from typing import Any
 from typing import Final
@@ -34,10 +35,10 @@ class Shape:
     kind: str
     model: type[Any]
     names: tuple[str, ...] = ()
+    settings: Mapping[str, Setting[Any]] = field(init=False, repr=False)
 
-    @property
-    def settings(self) -> Mapping[str, Setting[Any]]:
-        return settings_of(self.model)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "settings", settings_of(self.model))
 
     @property
     def label(self) -> str:

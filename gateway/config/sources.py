@@ -25,7 +25,7 @@ MAX_FILES: Final = 256
 def read(path: Path, vocabulary: Vocabulary) -> Document:
     octets = _octets_of(path)
     if isinstance(octets, str):
-        return Document((), (Problem("E100", Place(str(path)), octets),))
+        return Document(str(path), (), (Problem("E100", Place(str(path)), octets),))
     document = parse(octets, str(path), vocabulary)
     sections, problems = list(document.sections), list(document.problems)
     for found, place in _included(document, path, problems):
@@ -36,14 +36,14 @@ def read(path: Path, vocabulary: Vocabulary) -> Document:
         more = parse(text, str(found), vocabulary)
         sections += more.sections
         problems += more.problems
-    return Document(tuple(sections), tuple(problems))
+    return Document(str(path), tuple(sections), tuple(problems))
 
 
 def parse(octets: bytes, file: str, vocabulary: Vocabulary) -> Document:
     """The text of one file; an `include` in it is not followed."""
     reader = Reader(file, vocabulary)
     reader.feed(octets)
-    return Document(tuple(reader.sections), tuple(reader.problems))
+    return Document(file, tuple(reader.sections), tuple(reader.problems))
 
 
 def _octets_of(path: Path) -> bytes | str:

@@ -184,8 +184,8 @@ class ProtocolSpec:
     """One mail protocol as the rest of the gateway sees it.
 
     name: the ASA's word, section of the configuration and value in logs. alpn: the TLS protocol id, RFC 7301.
-    service: the name for certificates and SRV. idle_farewell: what is written to the client when an authenticated
-    session is ended by us (log off, shutdown, time-outs), keyed by reason; a missing key means a plain close.
+    relay_farewells: what is written to a client that is logged in when the gateway ends its session; a missing key
+    means a plain close.
     """
 
     name: str

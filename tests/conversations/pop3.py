@@ -416,7 +416,7 @@ ALICE: Final = MailLogin(b"alice", b"secret")
 MUELLER: Final = MailLogin(b"m\xc3\xbcller", b"pa ss")
 PLAIN_MUELLER: Final = b64encode(b"\0m\xc3\xbcller\0pa ss")
 LONG: Final = MailLogin(b"alice", b"x" * 300)
-HAS_PLAIN: Final = b"+OK\r\nTOP\r\nSASL CRAM-MD5 PLAIN\r\nUIDL\r\n.\r\n"
+HAS_PLAIN: Final = b"+OK\r\nTOP\r\n\r\nSASL CRAM-MD5 PLAIN\r\nUIDL\r\n.\r\n"
 
 
 def asked(name: str, rfc: str, *steps: Turn, login: MailLogin = ALICE, start_tls: bool = False) -> ClientConversation:
@@ -464,6 +464,16 @@ CLIENT: Final[tuple[ClientConversation, ...]] = (
         login=MailLogin(b"alice", b"two  words"),
     ),
     asked(
+        "upstream-user-pass-of-one-letter",
+        "RFC 1939 section 7",
+        ("G", b"USER a\r\n"),
+        ("U", b"+OK\r\n"),
+        ("G", b"PASS b\r\n"),
+        ("U", b"+OK\r\n"),
+        ("E", LoggedIn(READY)),
+        login=MailLogin(b"a", b"b"),
+    ),
+    asked(
         "upstream-user-pass-of-the-greatest-length",
         "RFC 2449 section 4",
         ("G", b"USER " + b"u" * 248 + b"\r\n"),
@@ -507,6 +517,16 @@ CLIENT: Final[tuple[ClientConversation, ...]] = (
         "RFC 5034 section 4",
         ("G", b"CAPA\r\n"),
         ("U", HAS_PLAIN),
+        ("G", b"AUTH PLAIN " + PLAIN_MUELLER + b"\r\n"),
+        ("U", b"+OK\r\n"),
+        ("E", LoggedIn(READY)),
+        login=MUELLER,
+    ),
+    asked(
+        "upstream-announces-auth-plain-in-small-letters",
+        "RFC 2449 section 5",
+        ("G", b"CAPA\r\n"),
+        ("U", b"+OK\r\nsasl plain\r\n.\r\n"),
         ("G", b"AUTH PLAIN " + PLAIN_MUELLER + b"\r\n"),
         ("U", b"+OK\r\n"),
         ("E", LoggedIn(READY)),

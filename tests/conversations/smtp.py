@@ -375,6 +375,12 @@ SERVER: Final[tuple[ServerConversation, ...]] = (
         ("S", USER_CHALLENGE),
         ("E", Closed(EndReason.NOT_THIS_PROTOCOL)),
     ),
+    met(
+        "http-method-later-is-an-unknown-command",
+        "RFC 5321 section 4.2.4",
+        ("C", b"NOOP\r\nGET / HTTP/1.1\r\n"),
+        ("S", OK + UNKNOWN),
+    ),
     refused("bad-credentials", Refusal.BAD_CREDENTIALS, FAILED),
     refused("upstream-rejected", Refusal.UPSTREAM_REJECTED, FAILED),
     refused("expired", Refusal.EXPIRED, FAILED),
@@ -574,6 +580,14 @@ CLIENT: Final[tuple[ClientConversation, ...]] = (
     turned_down("too-weak", b"534 5.7.9 too weak\r\n", Refusal.UPSTREAM_UNAVAILABLE),
     turned_down("wants-tls", b"538 5.7.11 encryption required\r\n", Refusal.UPSTREAM_UNAVAILABLE),
     turned_down("unknown-mechanism", b"504 5.5.4 unknown\r\n", Refusal.UPSTREAM_UNAVAILABLE),
+    *(
+        turned_down(f"{code}-is-no-verdict", b"%d x\r\n" % code, Refusal.UPSTREAM_UNAVAILABLE)
+        for code in (400, 500, 501, 502, 503, 504, 521, 523, 530, 534, 538)
+    ),
+    *(
+        turned_down(f"{code}-is-a-verdict", b"%d x\r\n" % code, Refusal.UPSTREAM_REJECTED)
+        for code in (505, 520, 522, 524, 525, 531, 533, 535, 550, 554)
+    ),
     turned_down("temporary", b"454 4.7.0 later\r\n", Refusal.UPSTREAM_UNAVAILABLE),
     turned_down("shutting-down", b"421 4.3.2 bye\r\n", Refusal.UPSTREAM_UNAVAILABLE),
     turned_down("asks-more", b"334 \r\n", ProtocolError),

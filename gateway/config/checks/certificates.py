@@ -46,8 +46,12 @@ def check_server_certificates(subject: Subject) -> Iterator[Problem]:
     elif any(subject.enabled()):
         yield from _no_certificate(subject)
     for name, named in subject.config.tls_by_name.items():
-        yield from _check_name(subject, name)
-        yield from _check_pair(subject, ("tls", name), named.certificate, named.private_key, name)
+        section = ("tls", named.name)
+        if not is_host_name(name.removeprefix("*.")):
+            text = f"{quoted(name)} is not a host name such as mail.example.org or *.example.org"
+            yield from subject.problem("E206", section, "", text)
+        else:
+            yield from _check_pair(subject, section, named.certificate, named.private_key, name)
 
 
 def _no_certificate(subject: Subject) -> Iterator[Problem]:
@@ -57,12 +61,6 @@ def _no_certificate(subject: Subject) -> Iterator[Problem]:
         yield from subject.problem("E315", ("tls",), "certificate", text)
     else:
         yield from subject.problem("E315", ("interface", interface), "enable", text)
-
-
-def _check_name(subject: Subject, name: str) -> Iterator[Problem]:
-    if not is_host_name(name.removeprefix("*.")):
-        text = f"{quoted(name)} is not a host name such as mail.example.org or *.example.org"
-        yield from subject.problem("E206", ("tls", name), "", text)
 
 
 def _check_pair(
@@ -95,7 +93,7 @@ def _check_leaf(subject: Subject, section: tuple[str, ...], leaf: x509.Certifica
     if leaf.not_valid_before_utc > now:
         text = f"the certificate is valid from {_time(leaf.not_valid_before_utc)} only"
         yield from subject.problem("W109", section, "certificate", text)
-    if name and not any(_covers(one, name.lower()) for one in _dns_names(leaf)):
+    if name and not any(_covers(one, name) for one in _dns_names(leaf)):
         text = f"the certificate is not for {quoted(name)}, it is for {', '.join(_dns_names(leaf)[:5]) or 'no host'}"
         yield from subject.problem("W110", section, "certificate", text)
 

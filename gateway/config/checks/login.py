@@ -19,9 +19,9 @@ def check_protocols(subject: Subject) -> Iterator[Problem]:
     for protocol in subject.config.protocols.values():
         section = (protocol.name,)
         if protocol.name_separator is not None and protocol.name_separator == protocol.server_separator:
-            key = "server-separator" if subject.sets(section, "server-separator") else "name-separator"
-            text = "name-separator and server-separator must differ"
-            yield from subject.problem("E305", section, key, text)
+            keys = ("server-separator", "name-separator")
+            key, other = keys if subject.sets(section, "server-separator") else reversed(keys)
+            yield from subject.problem("E305", section, key, f"it must differ from {other}")
         if not protocol.authentication:
             text = f"expected at least one of {', '.join(Method)}"
             yield from subject.problem("E319", section, "authentication", text)

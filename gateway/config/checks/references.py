@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from gateway.config.checks.subject import Subject
-from gateway.config.document import Section
 from gateway.config.kinds import did_you_mean
 from gateway.config.model import DEFAULT_POLICY_NAME
 from gateway.config.model import LOCAL_GROUP_NAME
@@ -15,10 +14,9 @@ from gateway.config.model.words import LdapTls
 from gateway.config.model.words import MessageAuthenticator
 from gateway.config.problems import Problem
 from gateway.config.problems import quoted
-from gateway.config.sections import shape_of
 from gateway.config.settings import settings_of
 
-_ALWAYS_THERE: Final = {"aaa-server-group": LOCAL_GROUP_NAME, "group-policy": DEFAULT_POLICY_NAME}
+_ALWAYS_THERE: Final = {"aaa-server-group": (LOCAL_GROUP_NAME,), "group-policy": (DEFAULT_POLICY_NAME,)}
 _NAMED: Final = {
     "authentication-server-group": "aaa-server-group",
     "authorization-server-group": "aaa-server-group",
@@ -31,19 +29,12 @@ _NAMED: Final = {
 
 
 def check_references(subject: Subject) -> Iterator[Problem]:
-    for section in subject.document.sections:
-        shape = shape_of(section.kind, len(section.names))
-        for option in section.options:
-            kind = _NAMED.get(option.key)
-            if kind and shape and option.key in shape.settings and option.value.text.lower() not in ("", "none"):
-                yield from _check_name(subject, section, option.key, kind, option.value.text)
-
-
-def _check_name(subject: Subject, section: Section, key: str, kind: str, name: str) -> Iterator[Problem]:
-    known = [*subject.names(kind), *([_ALWAYS_THERE[kind]] if kind in _ALWAYS_THERE else [])]
-    if name not in known:
-        text = f"there is no [{kind} {name[:64]}]"
-        yield from subject.problem("E306", (section.kind, *section.names), key, text, did_you_mean(name, known))
+    known = {kind: [*subject.names(kind), *_ALWAYS_THERE.get(kind, ())] for kind in _NAMED.values()}
+    for section, setting, name in subject.given():
+        kind = _NAMED.get(setting.key)
+        if kind is not None and name is not None and name not in known[kind]:
+            text = f"there is no [{kind} {name[:64]}]"
+            yield from subject.problem("E306", section.words, setting.key, text, did_you_mean(name, known[kind]))
 
 
 def check_portal_interfaces(subject: Subject) -> Iterator[Problem]:
@@ -105,10 +96,11 @@ def _check_ldap(subject: Subject, server: AaaServerSettings) -> Iterator[Problem
     ):
         if value is None:
             yield from subject.problem("E321", section, key, f"an LDAP server needs the setting {key}")
-    if (server.ldap_login_dn is None) is not (server.ldap_login_password is None):
-        text = "ldap-login-dn and ldap-login-password need each other"
-        key = "ldap-login-password" if server.ldap_login_dn is None else "ldap-login-dn"
-        yield from subject.problem("E321", section, key, text)
+    keys = ("ldap-login-dn", "ldap-login-password")
+    is_half = (server.ldap_login_dn is None) is not (server.ldap_login_password is None)
+    if is_half and not subject.is_broken(section, *keys):
+        key, other = keys if server.ldap_login_dn is not None else reversed(keys)
+        yield from subject.problem("E321", section, key, f"it needs {other}")
     if server.ldap_over_ssl is LdapTls.DISABLE:
         yield from subject.problem("W108", section, "ldap-over-ssl", "passwords cross the network in clear")
 

@@ -52,7 +52,7 @@ class Subject:
         if option is not None:
             return option.value.place()
         found = self.document.section(*section)
-        return found.place if found else Place(str(self.config.path))
+        return found.place if found else Place(self.document.file)
 
     def is_broken(self, section: tuple[str, ...], *keys: str) -> bool:
         """Whether one of the settings has a value that is wrong by itself."""

@@ -68,20 +68,17 @@ class GroupPolicySettings:
         frozenset(ProtocolName),
         "The protocols these users may use.",
         asa="vpn-tunnel-protocol",
-        not_yet="they may use all",
     )
     allowed_networks: tuple[Network, ...] = setting(
         NETWORKS,
         EVERY_NETWORK,
         "The client networks from which these users may log in.",
-        not_yet="they may log in from everywhere",
     )
     allowed_servers: ServerList = setting(
         SERVER_LIST,
         ServerList(),
         "The servers these users may name, of those the protocol allows; empty: all of those.",
         asa="vpn-filter",
-        not_yet="they may name all that the protocol allows",
         example=".example.com",
     )
     banner: str | None = setting(
@@ -96,7 +93,6 @@ class GroupPolicySettings:
         optional(SERVER),
         None,
         "The default mail server of these users, instead of the protocol's.",
-        not_yet="the protocol's default server is used",
         example="mail2.example.com",
     )
 

@@ -18,7 +18,6 @@ from gateway.config.kinds import choice
 from gateway.config.kinds import listed
 from gateway.config.kinds import matching
 from gateway.config.kinds import number
-from gateway.config.kinds import one_of
 from gateway.config.kinds import optional
 from gateway.config.kinds import some_of
 from gateway.config.model.words import Method
@@ -34,7 +33,6 @@ from gateway.config.settings import setting
 from gateway.config.settings import settings_of
 
 SEPARATORS: Final = "@|:#,;"
-_REFUSED: Final = "every login that needs it is refused"
 _METHODS_NOT_YET: Final = {
     Method.CERTIFICATE.value: "every login is refused",
     Method.PIGGYBACK.value: "every login is refused",
@@ -43,7 +41,7 @@ _METHODS_NOT_YET: Final = {
 
 def _parse_separator(text: str, _: Context) -> str:
     if len(text) != 1 or text not in SEPARATORS:
-        raise BadValue(f"{quoted(text)} is not {one_of([*SEPARATORS, 'none'])}")
+        raise BadValue(f"{quoted(text)} is not one of {' '.join(SEPARATORS)} or none")
     return text
 
 
@@ -137,7 +135,7 @@ class ProtocolSettings:
         None,
         "The AAA server group that is asked what an authenticated user may do.",
         asa="authorization-server-group",
-        not_yet=_REFUSED,
+        not_yet="every login is refused",
     )
     authorization_required: bool = setting(
         YES_NO,

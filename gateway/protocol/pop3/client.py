@@ -78,7 +78,7 @@ def _sasl_capability() -> Generator[ClientStep, bytes, list[bytes]]:
     if (yield from _say(b"CAPA\r\n")).status is not Status.OK:
         return mechanisms
     while (line := (yield ClientStep())) != b".":
-        keyword, *arguments = line.upper().split()
+        keyword, *arguments = line.upper().split() or [b""]
         if keyword == b"SASL":
             mechanisms += arguments
     return mechanisms

@@ -146,6 +146,14 @@ def test_client_role_refuses_what_it_cannot_say(name: str, login: MailLogin, ref
     assert caught.value.refusal is refusal
 
 
+def test_client_role_says_a_response_as_long_as_an_auth_line_may_be() -> None:
+    password = b"x" * (MAX_AUTH_LINE_OCTETS // 4 * 3 - len(b"\0alice\0"))
+    (response,) = sasl.encoded_responses(sasl.PLAIN, MailLogin(b"alice", password))
+    assert len(response) == MAX_AUTH_LINE_OCTETS
+    with pytest.raises(Refused):
+        sasl.encoded_responses(sasl.PLAIN, MailLogin(b"alice", password + b"x"))
+
+
 def test_find_takes_any_case_and_only_what_is_offered() -> None:
     assert sasl.find(b"pLaIn", ("PLAIN", "LOGIN")) is sasl.PLAIN
     assert sasl.find(b"LOGIN", ("PLAIN",)) is None

@@ -158,3 +158,10 @@ def test_login_of_nul_or_a_line_end_is_not_said(spec: ProtocolSpec, login: MailL
     seen, made, _ = log_in(spec, login)
     assert seen == []
     assert made is Refusal.BAD_CREDENTIALS
+
+
+@pytest.mark.parametrize("name", ["imap4s", "pop3s"])
+def test_protocol_that_cannot_do_without_a_password_refuses_to(name: str) -> None:
+    with pytest.raises(Refused) as caught:
+        PROTOCOLS[name].client(ClientSettings(b"gateway.example.org"), MailLogin(NAME, None))
+    assert caught.value.refusal is Refusal.UPSTREAM_UNAVAILABLE
