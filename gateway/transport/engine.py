@@ -98,7 +98,8 @@ class EngineClientConnection(ClientSide):
         return self._tls
 
     def advance(self, state: State) -> None:
-        self.reached(state)
+        if state is State.AUTHENTICATING:
+            self.start_login()
         self._state = state
 
     def hand_over(
