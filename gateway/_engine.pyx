@@ -402,6 +402,7 @@ cdef class Engine:
                   int descriptor_limit=1 << 30, SessionTable table=None, uint16_t worker=0):
         if not issubclass(client_class, ClientSide) or not issubclass(upstream_class, UpstreamSide):
             raise TypeError("the classes must be made of ClientSide and UpstreamSide")
+        self.kept = []
         memset(&self.core, 0, sizeof(Core))
         self.core.epoll = epoll_create1(EPOLL_CLOEXEC)
         if self.core.epoll < 0:
@@ -413,7 +414,6 @@ cdef class Engine:
         self.core.now_ms = milliseconds()
         self.core.now = tick_of(self.core.now_ms)
         wheel_start(&self.core.wheel, self.core.now)
-        self.kept = []
         self.callbacks = callbacks
         self.switch_to_hub = callbacks.switch_to_hub
         self.current_greenlet = callbacks.current_greenlet
@@ -565,6 +565,8 @@ cdef class Engine:
         if self.core.epoll >= 0:
             close_descriptor(self.core.epoll)
             self.core.epoll = -1
+        self.core.table = NULL
+        self.kept = []
 
     @property
     def live(self):
