@@ -11,7 +11,8 @@ ifneq ($(words $(COMPILED)),$(words $(wildcard gateway/_*.so)))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format build config-reference servers clean distclean
+.PHONY: help demo test test-all check format build config-reference servers perf perf-quick perf-tools \
+	clean distclean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 26
@@ -32,14 +33,14 @@ check: $(VENV)/.dev build ## style, types, stubs of the compiled modules, layers
 	@$(PYTHON) -m ruff check --quiet .
 	@$(PYTHON) -m ruff format --quiet --check . || { $(PYTHON) -m ruff format --check .; exit 1; }
 	@echo '==> mypy'
-	@$(PYTHON) -m mypy --no-error-summary gateway $(wildcard tests/support)
+	@$(PYTHON) -m mypy --no-error-summary gateway perf $(wildcard tests/support)
 ifneq ($(COMPILED),)
 	@echo '==> stubtest, cython-lint'
 	@$(PYTHON) -m mypy.stubtest --concise $(subst /,.,$(COMPILED:.pyx=))
 	@PATH="$(VENV)/bin:$$PATH" cython-lint $(COMPILED)
 endif
 	@echo '==> import-linter'
-	@$(VENV)/bin/lint-imports --no-logo
+	@report=$$($(VENV)/bin/lint-imports --no-logo 2>&1) || { echo "$$report"; exit 1; }
 
 format: $(VENV)/.dev ## sort the imports and lay out the code as make check wants it
 	@$(PYTHON) -m ruff check --quiet --select I --fix .
@@ -53,8 +54,18 @@ config-reference: build ## write conf/gateway.ini.example and docs/settings.md f
 servers: # the programs that the tests talk to
 	@./bootstrap.sh servers
 
+perf: perf-tools ## measure beside nginx, Dovecot, HAProxy, stunnel (an hour, as root) and write docs/performance.md
+	@$(PYTHON) -m perf.suite run --docs docs
+
+perf-quick: perf-tools ## see that this measuring works: half a minute, figures of no worth in perf/build
+	@$(PYTHON) -m perf.suite run --quick --rounds 1 --out perf/build/quick.jsonl --docs perf/build/quick
+
+perf-tools: $(VENV)/.dev build # the load generator and its like, and the peers
+	@./bootstrap.sh perf
+	@$(MAKE) --silent -C perf/tools PYTHON=$(abspath $(PYTHON))
+
 clean: ## remove what was built, keep the virtual environment
-	@rm -rf build dist *.egg-info gateway/_*.c gateway/_*.so $(VENV)/.built .mypy_cache .pytest_cache .ruff_cache \
+	@rm -rf build perf/build dist *.egg-info gateway/_*.c gateway/_*.so $(VENV)/.built .mypy_cache .pytest_cache .ruff_cache \
 		.import_linter_cache .hypothesis
 	@find gateway tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 

@@ -4,6 +4,7 @@
 #   bootstrap.sh run       what the gateway needs: compiler, headers, virtual environment, the package itself
 #   bootstrap.sh dev       what its tests and checks need from PyPI
 #   bootstrap.sh servers   the server programs that its tests talk to (SKIP_SERVERS=1: go on without them)
+#   bootstrap.sh perf      the proxies that it is measured beside, and the tools to measure
 #
 # As root it installs the system packages that are missing; otherwise it lists them and stops.
 # Nothing that it installs is started, now or at the next boot: the tests start what they need, on loopback.
@@ -28,6 +29,7 @@ dovecot-imapd      | /usr/lib/dovecot/imap     | IMAP server
 dovecot-pop3d      | /usr/lib/dovecot/pop3     | POP3 server
 freeradius         | freeradius                | RADIUS server
 freeradius-utils   | radclient                 | RADIUS client
+iproute2           | ss                        | lists connections and whose they are
 ldap-utils         | ldapsearch                | LDAP client
 libnet-ssleay-perl | perl:Net::SSLeay          | TLS for the SMTP client
 openssl            | openssl                   | TLS client
@@ -35,7 +37,19 @@ postfix            | postfix                   | SMTP server
 redis-server       | redis-server              | Redis
 slapd              | slapd                     | LDAP server
 swaks              | swaks                     | SMTP client'
-readonly SERVICES='dovecot freeradius postfix redis-server slapd'
+readonly PROXY_PACKAGES='
+dovecot-imapd      | /usr/lib/dovecot/imap     | IMAP proxy
+dovecot-pop3d      | /usr/lib/dovecot/pop3     | POP3 proxy
+dovecot-submissiond | /usr/lib/dovecot/submission-login | submission proxy
+haproxy            | haproxy                   | TCP proxy
+libnginx-mod-mail  | /usr/lib/nginx/modules/ngx_mail_module.so | mail proxy of nginx
+libssl-dev         | /usr/include/openssl/ssl.h | OpenSSL headers
+nginx-light        | nginx                     | nginx itself
+strace             | strace                    | counter of system calls
+stunnel4           | stunnel4                  | TLS wrapper'
+readonly METER_PACKAGES='
+valgrind           | valgrind                  | counter of instructions'
+readonly SERVICES='dovecot freeradius haproxy nginx postfix redis-server slapd stunnel4'
 
 step() { printf '==> %s\n' "$*"; }
 
@@ -181,10 +195,14 @@ set_up_servers() {
         step 'SKIP_SERVERS=1: the tests of a server program that is not installed will be skipped'
         return
     fi
-    provide "$(packages_to_run)$SERVER_PACKAGES" # all in one list, so that one command is enough
+    provide "$(packages_to_run)$SERVER_PACKAGES$PROXY_PACKAGES" # all in one list, so that one command is enough
+}
+
+set_up_perf() {
+    provide "$PROXY_PACKAGES$METER_PACKAGES"
 }
 
 case ${1:-} in
-    run | dev | servers) "set_up_$1" ;;
-    *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    run | dev | servers | perf) "set_up_$1" ;;
+    *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

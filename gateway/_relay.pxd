@@ -1,43 +1,11 @@
-"""The relay between a client and its mail server; see `_relay.pyx`."""
+"""A session's relay; see `_relay.pyx`."""
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 
-from gateway._stream cimport Stream
+from gateway._session cimport Core, Reason, Session
 
-# Sees every octet of one direction before it is sent on, in order. False: the session must end, and these octets do
-# not go out. NULL where nobody wants to look, which costs nothing.
-ctypedef bint (*scanner)(void *state, const unsigned char *octets, size_t count) noexcept nogil
-
-cdef enum Turn:
-    RESTING  # nothing to do until epoll says so
-    TIRED  # there is more to do, but others come first
-    OVER  # see `verdict`
-
-cdef enum Verdict:
-    NO_VERDICT
-    CLIENT_AT_END
-    CLIENT_GONE
-    UPSTREAM_AT_END
-    UPSTREAM_GONE
-    SCANNER_SAYS_NO
-
-cdef struct Relay:
-    Stream *client
-    Stream *upstream
-    uint64_t octets_in  # from the client
-    uint64_t octets_out
-    uint32_t idle_ticks  # 0: no limit
-    uint32_t ends_at  # tick; only if `is_limited`
-    uint32_t last_octet_at  # tick
-    uint8_t is_limited
-    uint8_t notices_loss  # keep-alive is on
-    uint8_t is_between_lines  # the client has had whole lines only
-    uint8_t verdict  # who ended it first
-    scanner scan_in
-    scanner scan_out
-    void *scanned_in
-    void *scanned_out
-
-cdef void relay_forward(Relay *relay, Stream *to, const unsigned char *octets, size_t count) noexcept nogil
-cdef Turn relay_turn(Relay *relay, uint32_t now) noexcept nogil
-cdef uint32_t relay_due(const Relay *relay) noexcept nogil
+cdef void end_relay(Core *core, Session *session, Reason reason, const unsigned char *farewell, size_t count) noexcept nogil
+cdef bint may_say_farewell(const Session *session) noexcept nogil
+cdef void start_relay(Core *core, Session *session, uint32_t idle_ticks, uint32_t session_ticks) noexcept nogil
+cdef void relay(Core *core, Session *session) noexcept nogil
+cdef void watch_relay(Core *core, Session *session) noexcept nogil

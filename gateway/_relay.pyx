@@ -1,120 +1,151 @@
 # cython: autotestdict=False
-"""Octets both ways between two streams, each plain or TLS, until both have said all.
+"""A session's relay: its beginning, its limits, its end.
 
-One direction moves when its sender has octets and its receiver has taken the last ones; so at most one chunk waits for
-each receiver, and a peer that does not read stops the other by TCP's own means. A half-close is passed on.
-A turn moves a bounded number of chunks: a bulk transfer does not keep the others waiting.
-
-Limits: about CHUNKS_A_TURN * 64 KiB a direction and turn; what waits for a receiver is one chunk.
+Limits: idle time and absolute time, looked at when the session's timer comes by; an octet only notes the time. Where one
+side has said all, a minute without an octet is enough.
 """
 
-from gateway._fastpath cimport LF
-from gateway._stream cimport (
-    AT_END, BLOCKED, DEAF, DONE, ENDED, FINISHED, LOST, RECEIVE_OCTETS, READABLE, WRITABLE, Outcome, received,
-    stream_finish, stream_flush, stream_receive, stream_send,
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from gateway._counters cimport count_relayed
+from gateway._fastpath cimport frames_clear, frames_held
+from gateway._pump cimport (
+    CLIENT_AT_END, CLIENT_GONE, NO_VERDICT, OVER, TIRED, UPSTREAM_AT_END, UPSTREAM_GONE, Pump, Turn, pump_due,
+    pump_forward, pump_turn,
 )
+from gateway._session cimport (
+    CLIENT_CLOSED, CLIENT_LOST, IDLE_TIMEOUT, NOT_THIS_PROTOCOL, RELAY, SESSION_TIMEOUT, UPSTREAM_CLOSED, UPSTREAM_LOST,
+    Side, bury, linger, wake,
+)
+from gateway._sessions cimport table_touch
+from gateway._stream cimport DEAF, FINISHED, LOST, SWOLLEN, Stream, stream_send, stream_slim
+from gateway._system cimport notice_loss
+from gateway._wheel cimport Timer, wheel_set
 
 cdef enum:
-    CHUNKS_A_TURN = 8
-    # A TLS peer makes us answer (KeyUpdate); one that does not read the answers is not read either.
-    UNREAD_ANSWERS_OCTETS = 65536
-    HALF_CLOSED_TICKS = 938  # a minute without an octet is enough where one direction is left
+    SLIM_TICKS = 32  # 2 s without an octet: give large buffers back
 
 
-cdef void relay_forward(Relay *relay, Stream *to, const unsigned char *octets, size_t count) noexcept nogil:
-    """Count and send octets that came from the other side."""
-    if to is relay.upstream:
-        relay.octets_in += count
-        if relay.scan_in != NULL and not relay.scan_in(relay.scanned_in, octets, count):
-            relay.verdict = SCANNER_SAYS_NO
-            return
-    else:
-        relay.octets_out += count
-        if relay.scan_out != NULL and not relay.scan_out(relay.scanned_out, octets, count):
-            relay.verdict = SCANNER_SAYS_NO
-            return
-        relay.is_between_lines = octets[count - 1] == LF
-    stream_send(to, octets, count)
+cdef Reason reason_of(int verdict) noexcept nogil:
+    if verdict == CLIENT_AT_END:
+        return CLIENT_CLOSED
+    if verdict == CLIENT_GONE:
+        return CLIENT_LOST
+    if verdict == UPSTREAM_AT_END:
+        return UPSTREAM_CLOSED
+    if verdict == UPSTREAM_GONE:
+        return UPSTREAM_LOST
+    return NOT_THIS_PROTOCOL
 
 
-cdef bint is_taken(Relay *relay, Stream *receiver, uint32_t now) noexcept nogil:
-    """The last octets are out, after another attempt if need be. A slow reader is not idle."""
-    cdef uint32_t before = receiver.unsent
-    if before > 0:
-        stream_flush(receiver)
-        if receiver.unsent < before:
-            relay.last_octet_at = now
-    return receiver.unsent == 0
+cdef void end_relay(Core *core, Session *session, Reason reason, const unsigned char *farewell, size_t count) noexcept nogil:
+    """Both streams are let go of; the report goes to Python."""
+    cdef Stream *client = &session.client.stream
+    session.reason = reason
+    core.counters.octets_in += session.pump.octets_in
+    core.counters.octets_out += session.pump.octets_out
+    if count > 0:
+        stream_send(client, farewell, count)
+    bury(core, session.upstream)
+    session.is_ended = True
+    session.next_ended = core.ended
+    core.ended = session
+    linger(core, session)
 
 
-cdef Turn move(Relay *relay, Stream *sender, Stream *receiver, uint32_t now) noexcept nogil:
-    cdef size_t count
-    cdef int chunks
-    cdef Outcome outcome
-    for chunks in range(CHUNKS_A_TURN):
-        if not is_taken(relay, receiver, now) or sender.unsent > UNREAD_ANSWERS_OCTETS:
-            return RESTING
-        outcome = stream_receive(sender, RECEIVE_OCTETS, &count)
-        if outcome == ENDED:
-            stream_finish(receiver)
-        if outcome != DONE:
-            return RESTING
-        relay.last_octet_at = now
-        relay_forward(relay, receiver, received, count)
-        if relay.verdict == SCANNER_SAYS_NO:
-            return OVER
-    return TIRED
+cdef bint may_say_farewell(const Session *session) noexcept nogil:
+    """Only where a line may begin, and not behind octets that wait."""
+    cdef const Stream *client = &session.client.stream
+    return session.pump.is_between_lines and client.unsent == 0 and not client.flags & (FINISHED | DEAF | LOST)
 
 
-cdef void note_first_end(Relay *relay) noexcept nogil:
-    cdef int client = relay.client.flags
-    cdef int upstream = relay.upstream.flags
-    if relay.verdict != NO_VERDICT:
+cdef void start_relay(Core *core, Session *session, uint32_t idle_ticks, uint32_t session_ticks) noexcept nogil:
+    """What either side has read ahead goes first."""
+    cdef Pump *pump = &session.pump
+    cdef Side *client = &session.client
+    cdef Side *upstream = session.upstream
+    client.phase = upstream.phase = RELAY
+    pump.client = &client.stream
+    pump.upstream = &upstream.stream
+    pump.idle_ticks = idle_ticks
+    pump.is_limited = session_ticks > 0
+    pump.ends_at = core.now + session_ticks
+    pump.last_octet_at = core.now
+    pump.is_between_lines = True
+    core.counters.relayed += 1
+    pass_on(pump, client, &upstream.stream)
+    pass_on(pump, upstream, &client.stream)
+    if core.table != NULL:
+        count(core, session, pump.octets_in, pump.octets_out)
+    relay(core, session)
+    if client.phase == RELAY:
+        look_soon(core, session)
+
+
+cdef void pass_on(Pump *pump, Side *side, Stream *to) noexcept nogil:
+    cdef size_t held = frames_held(&side.stream.frames)
+    if held > 0:
+        pump_forward(pump, to, side.stream.frames.memory + side.stream.frames.start, held)
+    frames_clear(&side.stream.frames)
+
+
+cdef void count(Core *core, Session *session, uint64_t octets_in, uint64_t octets_out) noexcept nogil:
+    """Where others see it."""
+    if octets_in == 0 and octets_out == 0:
         return
-    if upstream & AT_END:
-        relay.verdict = UPSTREAM_AT_END
-    elif client & AT_END:
-        relay.verdict = CLIENT_AT_END
-    elif client & (LOST | DEAF):
-        relay.verdict = CLIENT_GONE
-    elif upstream & LOST:
-        relay.verdict = UPSTREAM_GONE
+    count_relayed(core.table, core.worker, session.listener.protocol, octets_in, octets_out)
+    if session.handle.slot != 0:
+        table_touch(core.table, session.handle.slot, octets_in, octets_out, <int64_t> core.now_ms)
 
 
-cdef bint is_over(const Relay *relay) noexcept nogil:
-    """Nothing more can reach the client, or nothing more will."""
-    cdef int client = relay.client.flags
-    cdef int upstream = relay.upstream.flags
-    if client & (LOST | DEAF):
-        return True
-    if relay.client.unsent > 0:
-        return False
-    return upstream & LOST or (upstream & AT_END and (client & AT_END or upstream & DEAF))
+cdef void relay(Core *core, Session *session) noexcept nogil:
+    cdef uint64_t octets_in = session.pump.octets_in
+    cdef uint64_t octets_out = session.pump.octets_out
+    cdef Turn turn = pump_turn(&session.pump, core.now)
+    if core.table != NULL:
+        count(core, session, session.pump.octets_in - octets_in, session.pump.octets_out - octets_out)
+    if turn == OVER:
+        if session.pump.verdict == UPSTREAM_GONE:
+            session.reason = UPSTREAM_LOST  # the client is told
+            wake(core, &session.client)
+        else:
+            end_relay(core, session, reason_of(session.pump.verdict), NULL, 0)
+        return
+    if turn == TIRED and not session.is_ready:
+        session.is_ready = True
+        session.next_ready = core.ready
+        core.ready = session
+    if (session.client.stream.flags | session.upstream.stream.flags) & SWOLLEN:
+        look_soon(core, session)
+    elif session.pump.verdict != NO_VERDICT:
+        wheel_set(&core.wheel, &session.client.stream.timer, pump_due(&session.pump))
 
 
-cdef Turn relay_turn(Relay *relay, uint32_t now) noexcept nogil:
-    """Move what can be moved. After an event of either stream, and again later if TIRED."""
-    cdef Turn inwards
-    cdef Turn outwards
-    if relay.verdict == SCANNER_SAYS_NO:
-        return OVER
-    inwards = move(relay, relay.client, relay.upstream, now)
-    outwards = move(relay, relay.upstream, relay.client, now)
-    if inwards == OVER or outwards == OVER:
-        return OVER
-    note_first_end(relay)
-    if is_over(relay):
-        return OVER
-    return TIRED if inwards == TIRED or outwards == TIRED else RESTING
+cdef void look_soon(Core *core, Session *session) noexcept nogil:
+    """There will be memory to give back. A limit that is nearer comes first."""
+    cdef Timer *timer = &session.client.stream.timer
+    cdef uint32_t due = pump_due(&session.pump)
+    if timer.back == NULL or <int> (timer.due - core.now) > SLIM_TICKS:
+        wheel_set(&core.wheel, timer, core.now + SLIM_TICKS if <int> (due - core.now) > SLIM_TICKS else due)
 
 
-cdef uint32_t relay_due(const Relay *relay) noexcept nogil:
-    """The tick at which the next time limit passes, if nothing moves; far ahead: none."""
-    cdef uint32_t idle = relay.idle_ticks
-    cdef uint32_t due
-    if (relay.upstream.flags | relay.client.flags) & AT_END and (idle == 0 or idle > HALF_CLOSED_TICKS):
-        idle = HALF_CLOSED_TICKS
-    due = relay.last_octet_at + (idle if idle > 0 else 1 << 30)
-    if relay.is_limited and <int> (relay.ends_at - due) < 0:
-        due = relay.ends_at
-    return due
+cdef void watch_relay(Core *core, Session *session) noexcept nogil:
+    """The timer of a relaying session: perhaps a limit has passed, perhaps there is memory to give back."""
+    cdef uint32_t due = pump_due(&session.pump)
+    if <int> (core.now - due) >= 0:
+        session.reason = SESSION_TIMEOUT if session.pump.is_limited and due == session.pump.ends_at else IDLE_TIMEOUT
+        if session.pump.verdict != NO_VERDICT:
+            end_relay(core, session, reason_of(session.pump.verdict), NULL, 0)
+        else:
+            wake(core, &session.client)
+        return
+    if not session.pump.notices_loss:
+        session.pump.notices_loss = True  # what the client's socket inherited; a short session does without
+        notice_loss(session.upstream.stream.fd)
+    if (session.client.stream.flags | session.upstream.stream.flags) & SWOLLEN:
+        if core.now - session.pump.last_octet_at >= SLIM_TICKS:
+            stream_slim(&session.client.stream)
+            stream_slim(&session.upstream.stream)
+        else:
+            due = core.now + SLIM_TICKS
+    wheel_set(&core.wheel, &session.client.stream.timer, due)

@@ -153,6 +153,7 @@ cdef extern from *:
     ssize_t send(int fd, const void *octets, size_t count, int flags) nogil
     int shutdown(int fd, int how) nogil
     int close_descriptor "close"(int fd) nogil
+    ssize_t read_descriptor "read"(int fd, void *to, size_t room) nogil
 
     enum:
         EPOLL_CLOEXEC

@@ -29,6 +29,7 @@ from OpenSSL import SSL
 from gateway._engine import ClientSide
 from gateway._engine import Engine
 from gateway._engine import UpstreamSide
+from gateway._sessions import SessionTable
 from gateway._tls import ServerCertificates
 from gateway.errors import UpstreamLost
 from gateway.outcome import EndReason
@@ -59,7 +60,7 @@ class Endpoint:
 
     farewell: the octets for a client that is not logged in and is ended by us. on_session: called with each client
     whose first line has begun; the connection is closed when it returns without a hand-over. on_end_early: called with
-    the client's address, the reason and a detail for the log.
+    the client's address, the reason and a detail for the log. protocol: its number in the session table.
     """
 
     tls: ServerTls
@@ -69,6 +70,7 @@ class Endpoint:
     login_timeout_s: float
     on_session: Callable[[ClientConnection], None]
     on_end_early: Callable[[Address, EndReason, str], None]
+    protocol: int = 0
 
 
 class EngineClientConnection(ClientSide):
@@ -98,7 +100,8 @@ class EngineClientConnection(ClientSide):
         return self._tls
 
     def advance(self, state: State) -> None:
-        self.reached(state)
+        if state is State.AUTHENTICATING:
+            self.start_login()
         self._state = state
 
     def hand_over(
@@ -135,16 +138,20 @@ class EngineUpstreamConnection(UpstreamSide):
 class Transport:
     """All connections of one worker, made after the fork in the thread of its hub. Is a `Connector`.
 
-    on_trouble: accepting has to pause, for lack of descriptors or memory.
+    on_trouble: accepting has to pause, for lack of descriptors or memory. table: of all workers; this is its `worker`.
     """
 
-    def __init__(self, on_trouble: Callable[[OSError], None]) -> None:
+    def __init__(
+        self, on_trouble: Callable[[OSError], None], table: SessionTable | None = None, worker: int = 0
+    ) -> None:
         self._hub = gevent.get_hub()
         self._pool = _Pool(self._hub)
         self._on_trouble = on_trouble
         self._endpoints: dict[int, Endpoint] = {}
         self._listeners: list[socket.socket] = []
-        self._engine = Engine(self, EngineClientConnection, EngineUpstreamConnection, _descriptor_limit())
+        self._engine = Engine(
+            self, EngineClientConnection, EngineUpstreamConnection, _descriptor_limit(), table, worker
+        )
         self._watcher = self._hub.loop.io(self._engine.epoll_fd, 1)
         self._watcher.start(self._run)
         self._clock = self._hub.loop.timer(RUN_EVERY_S, RUN_EVERY_S)
@@ -163,6 +170,7 @@ class Transport:
             login_s=endpoint.login_timeout_s,
             line_octets=FIRST_LINE_OCTETS,
             budget_octets=INPUT_OCTETS,
+            protocol=endpoint.protocol,
         )
         self._endpoints[number] = endpoint
         self._listeners.append(listener)

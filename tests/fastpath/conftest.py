@@ -1,5 +1,6 @@
 """An engine in the test's own hub, whose sessions the test serves itself."""
 
+import gc
 import socket
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import gevent
 import pytest
 from OpenSSL import SSL
 
+from gateway._sessions import SessionTable
 from gateway.transport.engine import Transport
 from gateway.transport.tls import ServerTls
 from tests.fastpath.sessions import GREETING
@@ -32,6 +34,7 @@ def open_descriptors() -> Iterator[None]:
     gevent.sleep(0)
     before = len(list(Path("/proc/self/fd").iterdir()))
     yield
+    gc.collect()
     soon(lambda: len(list(Path("/proc/self/fd").iterdir())) <= before)
 
 
@@ -40,8 +43,12 @@ def make_worker(open_descriptors: None, server_tls: ServerTls) -> Iterator[Calla
     """A transport with one endpoint; the arguments change the endpoint. All are closed at the end."""
     made: list[Worker] = []
 
-    def make(listener: socket.socket | None = None, **changes: Any) -> Worker:
-        worker = Worker(listener or socket.create_server(("127.0.0.1", 0)), {"tls": server_tls, **changes})
+    def make(
+        listener: socket.socket | None = None, table: SessionTable | None = None, number: int = 0, **changes: Any
+    ) -> Worker:
+        worker = Worker(
+            listener or socket.create_server(("127.0.0.1", 0)), {"tls": server_tls, **changes}, table, number
+        )
         made.append(worker)
         return worker
 

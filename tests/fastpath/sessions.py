@@ -12,6 +12,7 @@ import gevent
 from gevent.event import Event
 from gevent.queue import Queue
 
+from gateway._sessions import SessionTable
 from gateway.errors import SessionEnded
 from gateway.outcome import EndReason
 from gateway.transport.base import Address
@@ -33,14 +34,16 @@ UNLIMITED = RelayLimits(None, None)
 class Worker:
     """A transport with one endpoint. Sessions wait to be taken with `next_client`, and end when the test ends them."""
 
-    def __init__(self, listener: socket.socket, changes: dict[str, Any]) -> None:
+    def __init__(
+        self, listener: socket.socket, changes: dict[str, Any], table: SessionTable | None = None, number: int = 0
+    ) -> None:
         self.listener = listener  # as the master keeps it
         self.address = listener.getsockname()[:2]
         self.trouble: list[OSError] = []
         self.early: list[tuple[EndReason, str]] = []
         self.clients: Queue[EngineClientConnection] = Queue()
         self._over = Event()
-        self.transport = Transport(self.trouble.append)
+        self.transport = Transport(self.trouble.append, table, number)
         settings: dict[str, Any] = {
             "greeting": GREETING,
             "farewell": lambda reason: f"* BYE {reason.value}\r\n".encode(),

@@ -106,7 +106,7 @@ def test_output_that_waits_goes_out_while_a_frame_is_read(served: Served) -> Non
         written += 1000
     reading = gevent.spawn(peer.receive_exactly, written)
     answering = gevent.spawn(lambda: (reading.get(), peer.send(b"done\r\n")))
-    assert client.read_line(100, after(3)) == b"done"
+    assert client.read_line(100, after(10)) == b"done"
     answering.get()
 
 

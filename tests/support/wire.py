@@ -218,11 +218,14 @@ class Wire:
             self._flush()  # an answer of TLS itself (KeyUpdate)
             self._pull(deadline)
             return b""
-        except ssl.SSLEOFError:
-            self.end = End.FIN
-            return b""
         except ssl.SSLZeroReturnError:
             data = b""
+        except ssl.SSLError as error:
+            # Python 3.11.2 (Debian 12) has the reason, but not yet the class.
+            if not isinstance(error, ssl.SSLEOFError) and error.reason != "UNEXPECTED_EOF_WHILE_READING":
+                raise
+            self.end = End.FIN
+            return b""
         if not data:
             self.end = End.CLOSE_NOTIFY
         return data

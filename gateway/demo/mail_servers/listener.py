@@ -65,9 +65,10 @@ class MailServer:
             try:
                 peer, _ = self._listener.accept()
             except OSError:
-                time.sleep(_PAUSE_S)  # it came and went, or this process has no descriptor left, or we are closing
-                continue
-            self._take(Connection(peer))
+                if not self._closing:
+                    time.sleep(_PAUSE_S)  # no descriptor is left: others may close some
+            else:
+                self._take(Connection(peer))
 
     def _take(self, connection: Connection) -> None:
         thread = threading.Thread(target=self._converse, args=[connection], daemon=True)

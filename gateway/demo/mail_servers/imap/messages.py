@@ -28,6 +28,8 @@ Numbered = list[tuple[int, Message]]
 def fetch(session: Session, arguments: Arguments, *, by_uid: bool) -> str:
     view = session.view
     numbers, items = arguments.text(), fetching.parse_items(arguments.value(), with_uid=by_uid)
+    if not arguments.is_empty():
+        raise Bad("several items to fetch stand in parentheses")
     marks_seen = any(item.marks_seen for item in items) and not view.is_read_only
     for number, message in view.chosen(numbers, by_uid=by_uid):
         if marks_seen and "\\Seen" not in message.flags:
