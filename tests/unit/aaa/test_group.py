@@ -451,6 +451,9 @@ class GroupMachine(RuleBasedStateMachine):
 
     @rule(target=waiting, worker=st.integers(0, 1), patience_s=st.sampled_from([PATIENCE_S, 1.0, 0.0]))
     def begin(self, worker: int, patience_s: float) -> Overlapping:
+        return self.begun(worker, patience_s)
+
+    def begun(self, worker: int, patience_s: float) -> Overlapping:
         expected = self.next_server((), self.desk.now + patience_s)
         login = self.desk.login(group=self.workers[worker], patience_s=patience_s)
         begun = Overlapping(login, self.desk.now + patience_s, on_trial=False)
@@ -464,13 +467,13 @@ class GroupMachine(RuleBasedStateMachine):
         """The states of most interest are far from the first one."""
         for server in self.servers.values():
             while not server.failed:
-                self.stay_silent_to_the_end(self.begin(0, PATIENCE_S))
+                self.stay_silent_to_the_end(self.begun(0, PATIENCE_S))
         if pause_is_over:
             self.desk.now += self.pause_s
 
     def stay_silent_to_the_end(self, one: Overlapping) -> None:
         while one.login.asks is not None:
-            self.stay_silent(one, 0.0)
+            self.silence(one, 0.0)
 
     @rule(one=consumes(waiting), outcome=st.sampled_from([ANSWER, WRONG, CHALLENGED]))
     def answer(self, one: Overlapping, outcome: Outcome) -> None:
@@ -490,8 +493,12 @@ class GroupMachine(RuleBasedStateMachine):
     @rule(target=waiting, one=consumes(waiting), takes_s=st.sampled_from([0.0, 0.5, 1.0, 10.0]))
     def stay_silent(self, one: Overlapping, takes_s: float) -> Overlapping:
         """Then the same login may be waiting for the next server."""
-        if one.login.asks is None:
-            return one
+        if one.login.asks is not None:
+            self.silence(one, takes_s)
+        return one
+
+    def silence(self, one: Overlapping, takes_s: float) -> None:
+        assert one.login.asks is not None
         self.desk.now += takes_s
         now, server = self.desk.now, self.servers[one.login.asks]
         if now < one.deadline:
@@ -501,7 +508,6 @@ class GroupMachine(RuleBasedStateMachine):
         expected = self.next_server(tuple(one.login.asked), one.deadline)
         one.login.resume(SILENCE)
         self.expect(one, expected)
-        return one
 
     @rule(one=consumes(waiting))
     def leave(self, one: Overlapping) -> None:
