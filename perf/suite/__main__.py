@@ -60,7 +60,8 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    effort = Effort(options.rounds, options.quick, options.workers, frozenset(options.servers or ()))
+    only = frozenset(options.servers or ())
+    effort = Effort(options.rounds, options.quick, options.workers, options.sessions, only)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with options.out.open("w") as out:
         complete = measure(effort, options.chapters or [name for name in CHAPTERS if name not in SLOW], out)
@@ -99,6 +100,8 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--quick", action="store_true", help="only see that everything works: a few seconds a chapter")
     run.add_argument("--rounds", type=int, default=5, help="how often everything is measured (5)")
     run.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes or threads of each proxy")
+    most = growth.STEPS[-1]
+    run.add_argument("--sessions", type=int, default=most, help=f"the most that are held idle ({most})")
     run.add_argument("--chapters", nargs="+", choices=CHAPTERS, help="only these (all but instructions)")
     run.add_argument("--servers", nargs="+", choices=MAKE, help="only these")
     run.add_argument("--out", type=Path, default=RESULTS, help="the file of results (perf/build/results.jsonl)")

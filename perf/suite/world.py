@@ -29,16 +29,22 @@ from perf.suite.servers import use_all_descriptors
 from tests.support.directories import world_traversable_directory
 
 FLOOD_CAP: Final = 4000
+VARIANTS: Final = {"gateway-logging", "nginx"}
+"""Too much like another for a quick run."""
 LOCK: Final = Path(tempfile.gettempdir(), "gateway-perf.lock")
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """`rounds`: how often all is measured. `quick`: just enough to see that the tools work. `only`: these servers."""
+    """`rounds`: how often all is measured. `quick`: just enough to see that the tools work.
+
+    `sessions`: the most that are held idle, on a machine without room for more. `only`: these servers.
+    """
 
     rounds: int
     quick: bool
     workers: int
+    sessions: int
     only: frozenset[str] = frozenset()
 
 
@@ -74,7 +80,7 @@ class World:
             yield
 
     def _is_available(self, name: str) -> bool:
-        if self.effort.only and name not in self.effort.only:
+        if (self.effort.only and name not in self.effort.only) or (self.effort.quick and name in VARIANTS):
             return False
         reason = MAKE[name](self).missing()
         if reason is not None and name not in self.absent:

@@ -70,7 +70,7 @@ def measure(world: World) -> Iterator[Record]:
     """The mode of a record is the number of sessions held."""
     if not world.available("gateway"):
         return
-    steps = STEPS_QUICK if world.effort.quick else STEPS
+    steps = [step for step in (STEPS_QUICK if world.effort.quick else STEPS) if step <= world.effort.sessions]
     usable = int(use_all_descriptors() * USABLE)
     workers = max(world.effort.workers, ceil(steps[-1] * PER_SESSION / usable))
     with ExitStack() as stack:

@@ -26,8 +26,9 @@ MOST_ROUNDS: Final = 3  # it hardly varies
 def measure(world: World) -> Iterator[Record]:
     """The mode of a record is the number of sessions. Each is measured on a proxy started for it."""
     names = world.available(*SERVERS)
+    counts = [count for count in (HELD_QUICK if world.effort.quick else HELD) if count <= world.effort.sessions]
     for turn in range(min(world.effort.rounds, MOST_ROUNDS)):
-        for count in HELD_QUICK if world.effort.quick else HELD:
+        for count in counts:
             for name in rotated(names, turn):
                 with ExitStack() as stack, world.alone():
                     server = world.started(stack, MAKE[name](world))
