@@ -5,6 +5,7 @@ Errors: `SessionEnded` when the client leaves, a deadline passes or the dialogue
 
 import time
 from dataclasses import dataclass
+from datetime import datetime
 
 from gateway.aaa.base import ClientFacts
 from gateway.credentials import Login
@@ -96,7 +97,17 @@ def _try(
     record.named(login)
     facts = ClientFacts(service.spec.name, service.interface, client.peer[0], client.tls.certificate_der)
     identity = service.chain.identify(login, facts, deadline)
-    grant = decide(Facts(facts.protocol, facts.address, identity.group_policy, login.server), service.policies)
+    grant = decide(
+        Facts(
+            protocol=facts.protocol,
+            address=facts.address,
+            named_policy=identity.group_policy,
+            overrides=identity.overrides,
+            server=login.server,
+            now=datetime.now(),
+        ),
+        service.policies,
+    )
     server = grant.server or service.default_server
     if server is None:
         raise Refused(Refusal.POLICY_DENIED, "the user named no server and there is no default server")

@@ -8,6 +8,7 @@ import traceback
 from gateway.errors import SessionEnded
 from gateway.outcome import EndReason
 from gateway.outcome import State
+from gateway.policy.rules import tighter
 from gateway.protocol.base import ServerDialogue
 from gateway.session.login import OpenSession
 from gateway.session.login import log_in
@@ -40,18 +41,13 @@ def _hand_over(
 ) -> None:
     try:
         client.advance(State.AUTHENTICATED)
-        client.write(dialogue.accept(opened.ready))
+        client.write(dialogue.accept(opened.ready, opened.grant.banner))
     except SessionEnded:
         opened.upstream.close()
         raise
     farewells = service.spec.relay_farewells
     limits = RelayLimits(
-        _tighter(opened.grant.idle_timeout_s, service.idle_timeout_s),
-        _tighter(opened.grant.session_timeout_s, service.session_timeout_s),
+        tighter(opened.grant.idle_timeout_s, service.idle_timeout_s),
+        tighter(opened.grant.session_timeout_s, service.session_timeout_s),
     )
     client.hand_over(opened.upstream, limits, lambda reason: farewells.get(reason, b""), record.relay_ended)
-
-
-def _tighter(one_s: float | None, other_s: float | None) -> float | None:
-    given = [limit_s for limit_s in (one_s, other_s) if limit_s is not None]
-    return min(given) if given else None

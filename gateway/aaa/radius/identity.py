@@ -33,6 +33,7 @@ _SIMULTANEOUS_LOGINS: Final = (CISCO_ASA, 2)
 _GROUP_POLICY: Final = (CISCO_ASA, 25)
 
 _NAMES: Final[dict[Key, str]] = {
+    _CLASS: "Class",
     _SESSION_TIMEOUT: "Session-Timeout",
     _IDLE_TIMEOUT: "Idle-Timeout",
     _ACCESS_HOURS: "Access-Hours",
@@ -71,7 +72,10 @@ def _named_policy(accept: Answer) -> str | None:
     named = _text(accept, _GROUP_POLICY)
     if named is not None:
         return _unit(named) or named
-    printable = [text for text in map(_printable, accept.values(_CLASS)) if text]
+    classes = accept.values(_CLASS)
+    printable = [text for text in map(_printable, classes) if text]
+    if any(value.startswith(b"OU=") and _printable(value) is None for value in classes):
+        raise _unreadable(_CLASS)  # meant as a policy, and the default is no substitute for it
     units = filter(None, map(_unit, printable))
     return next(units, None) or next(iter(printable), None)
 

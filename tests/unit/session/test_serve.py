@@ -67,7 +67,7 @@ class Bench:
             is_allowed_server={"192.0.2.9"}.__contains__,
             default_server="192.0.2.5",
             chain=Chain([]),
-            policies=Policies({}, BUILT_IN_POLICY),
+            policies=Policies({}, BUILT_IN_POLICY, {}),
             mail_servers=MailServers(pop3.SPEC, settings, Dialer(self.connector, Resolver())),
             mailhost=True,
             max_login_attempts=3,
@@ -146,7 +146,7 @@ def test_a_mail_server_that_is_away_is_no_wrong_password() -> None:
 
 def test_aaa_is_asked_for_the_vpn_user_and_the_mail_server_for_the_mail_user() -> None:
     backend = Backend()
-    policies = Policies({"MAIL": GroupPolicySettings(name="MAIL", idle_timeout_s=60.0)}, None)
+    policies = Policies({"MAIL": GroupPolicySettings(name="MAIL", idle_timeout_s=60.0)}, None, {})
     bench = Bench(WELCOME, chain=Chain([AaaMethod("LOCAL", backend)]), policies=policies)
     client = bench.serve(b"USER vpn:alice@192.0.2.9\r\nPASS secret:m4il\r\n")
     assert backend.asked == [("vpn", b"secret")]
@@ -164,7 +164,7 @@ def test_aaas_no_opens_no_connection() -> None:
 
 
 def test_without_a_policy_nobody_gets_in() -> None:
-    bench = Bench(WELCOME, policies=Policies({}, None))
+    bench = Bench(WELCOME, policies=Policies({}, None, {}))
     bench.serve(LOGIN)
     assert bench.connector.dialled == []
     assert "reason=policy-denied" in bench.log()
