@@ -11,6 +11,7 @@ from gateway.aaa.base import ClientFacts
 from gateway.credentials import Login
 from gateway.credentials import split_login
 from gateway.errors import FrameTooLong
+from gateway.errors import GatewayError
 from gateway.errors import Refused
 from gateway.errors import SessionEnded
 from gateway.outcome import EndReason
@@ -114,6 +115,12 @@ def _try(
     record.placed(grant.policy, server)
     password = login.mail_password if service.mailhost else None
     upstream, ready = service.mail_servers.log_in(server, MailLogin(login.mail_user.encode(), password))
+    try:
+        client.admit(identity.user, grant.simultaneous_logins, grant.by_address)
+        client.describe(vpn_user=login.vpn_user, mail_user=login.mail_user, server=server, group_policy=grant.policy)
+    except GatewayError:
+        upstream.close()
+        raise
     return OpenSession(upstream, ready, grant)
 
 

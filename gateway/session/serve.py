@@ -7,7 +7,6 @@ import traceback
 
 from gateway.errors import SessionEnded
 from gateway.outcome import EndReason
-from gateway.outcome import State
 from gateway.policy.rules import tighter
 from gateway.protocol.base import ServerDialogue
 from gateway.session.login import OpenSession
@@ -40,7 +39,6 @@ def _hand_over(
     client: ClientConnection, opened: OpenSession, dialogue: ServerDialogue, service: Service, record: SessionRecord
 ) -> None:
     try:
-        client.advance(State.AUTHENTICATED)
         client.write(dialogue.accept(opened.ready, opened.grant.banner))
     except SessionEnded:
         opened.upstream.close()

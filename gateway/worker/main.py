@@ -18,6 +18,7 @@ from gevent.socket import wait_read
 
 from gateway.log import Log
 from gateway.outcome import EndReason
+from gateway.protocol.registry import NUMBERS
 from gateway.session.record import SessionRecord
 from gateway.session.serve import serve
 from gateway.session.service import Service
@@ -43,7 +44,7 @@ def run(index: int, inheritance: Inheritance, ready_fd: int) -> int:
     stop_now, drain = Event(), Event()
     gevent.signal_handler(signal.SIGTERM, stop_now.set)
     gevent.signal_handler(signal.SIGQUIT, drain.set)
-    transport = Transport(_Trouble(inheritance.log, index))
+    transport = Transport(_Trouble(inheritance.log, index), inheritance.table, index)
     _listen(transport, inheritance)
     os.write(ready_fd, b"R")
     os.close(ready_fd)
@@ -79,6 +80,7 @@ def _endpoint(service: Service, tls: ServerTls) -> Endpoint:
         login_timeout_s=service.login_timeout_s,
         on_session=partial(serve, service=service),
         on_end_early=partial(_log_early_end, service),
+        protocol=NUMBERS[service.spec.name],
     )
 
 

@@ -37,14 +37,12 @@ class GroupPolicySettings:
         3,
         "The most logins of one user at a time; 0: nobody may log in; none: no limit.",
         asa="vpn-simultaneous-logins",
-        not_yet="there is no limit",
     )
     count_logins_by: CountLoginsBy = setting(
         choice(CountLoginsBy),
         CountLoginsBy.ADDRESS,
         "What counts as one login: a device (all sessions of a user from one address; a mail program opens several), "
         "or each session.",
-        not_yet="there is no limit",
     )
     idle_timeout_s: float | None = setting(
         optional(DURATION),

@@ -55,6 +55,11 @@ class GatewaySettings:
     workers: int | None = setting(
         optional(number(1, 1024), absent="auto"), None, "Worker processes; auto: one for each CPU."
     )
+    maximum_sessions: int = setting(
+        number(1_000, 1_000_000),
+        200_000,
+        "Sessions of all workers at a time; memory is taken for those that there are.",
+    )
     user: str | None = setting(
         optional(NAME),
         None,

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import time
+from typing import Any
 
 import pytest
 
@@ -80,8 +81,8 @@ class Bench:
         )
         self.service = dataclasses.replace(service, **changes)  # type: ignore[arg-type]
 
-    def serve(self, octets: bytes, ended: EndReason = EndReason.CLIENT_CLOSED) -> MemoryClient:
-        client = MemoryClient(octets, ended=ended)
+    def serve(self, octets: bytes, ended: EndReason = EndReason.CLIENT_CLOSED, **facts: Any) -> MemoryClient:
+        client = MemoryClient(octets, ended=ended, **facts)
         serve(client, self.service)
         return client
 
@@ -161,6 +162,23 @@ def test_aaas_no_opens_no_connection() -> None:
     client = bench.serve(b"USER alice\r\nPASS wrong\r\n")
     assert bench.connector.dialled == []
     assert b"-ERR [AUTH]" in client.written
+
+
+def test_the_vpn_user_is_counted_and_described() -> None:
+    policy = GroupPolicySettings(name="MAIL", simultaneous_logins=2)
+    bench = Bench(WELCOME, policies=Policies({}, policy, {}))
+    client = bench.serve(b"USER vpn:alice\r\nPASS secret\r\n")
+    assert client.admitted == ("vpn", 2, True)
+    assert client.texts == ("vpn", "alice", "192.0.2.5", "MAIL")
+
+
+def test_one_login_too_many_is_told_and_leaves_the_mail_server() -> None:
+    bench = Bench(WELCOME)
+    client = bench.serve(LOGIN, over_limit=True)
+    assert b"-ERR [IN-USE]" in client.written
+    assert client.joined is None
+    assert bench.connector.opened[0].closed
+    assert "reason=session-limit" in bench.log()
 
 
 def test_without_a_policy_nobody_gets_in() -> None:
