@@ -93,6 +93,7 @@ def _try(
 ) -> OpenSession:
     """The stages of one attempt: split, methods, policy, upstream. Raises Refused."""
     client.advance(State.AUTHENTICATING)
+    record.attempt_begins()
     login = _split(attempt, service)
     record.named(login)
     facts = ClientFacts(service.spec.name, service.interface, client.peer[0], client.tls.certificate_der)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import time
 
 import pytest
@@ -126,6 +127,15 @@ def test_a_refusal_is_delayed_answered_and_the_next_attempt_may_succeed() -> Non
     assert bench.connector.opened[0].closed
 
 
+def test_a_name_of_an_earlier_attempt_is_not_logged_for_a_later_one() -> None:
+    bench = Bench(REJECTS)
+    bench.serve(b"USER alice@192.0.2.9\r\nPASS wrong\r\nUSER b\tob\r\nPASS wrong\r\n")
+    first, second, end = bench.log().splitlines()
+    assert 'user="alice" mail_user="alice" server="192.0.2.9"' in first
+    assert "alice" not in second + end
+    assert "192.0.2.9" not in second + end
+
+
 def test_too_many_refusals_end_the_session() -> None:
     bench = Bench(REJECTS, REJECTS, REJECTS)
     client = bench.serve(LOGIN * 4)
@@ -215,7 +225,7 @@ def test_a_dialogue_that_closes_says_its_last_words_once() -> None:
 def test_a_fault_of_ours_ends_one_session_and_tells_the_client_nothing() -> None:
     class Broken(Backend):
         def authenticate(self, user: str, password: bytes, facts: ClientFacts, deadline: float) -> Identity:
-            raise ZeroDivisionError
+            raise ZeroDivisionError(password)
 
     bench = Bench(WELCOME, chain=Chain([AaaMethod("LOCAL", Broken())]))
     client = bench.serve(LOGIN)
@@ -223,5 +233,6 @@ def test_a_fault_of_ours_ends_one_session_and_tells_the_client_nothing() -> None
     assert b"ZeroDivision" not in client.written
     log = bench.log()
     assert "event=internal_error" in log
+    assert re.search(r"ZeroDivisionError in test_serve\.py:\d+ authenticate < chain\.py:\d+ apply < ", log)
     assert "reason=internal-error" in log
     assert "secret" not in log
