@@ -187,6 +187,13 @@ def test_a_method_that_is_not_in_effect_refuses() -> None:
     assert "piggyback is not yet in effect" in bench.log()
 
 
+def test_a_named_server_is_known_by_one_name_however_it_is_typed() -> None:
+    bench = Bench(WELCOME, is_allowed_server=lambda _: True)
+    bench.serve(b"USER alice@2001:DB8:0::9\r\nPASS secret\r\n")
+    assert bench.connector.dialled == [("2001:db8::9", 110)]
+    assert 'server="2001:db8::9"' in bench.log()
+
+
 def test_a_server_nobody_named_is_a_refusal() -> None:
     bench = Bench(WELCOME, default_server=None)
     bench.serve(LOGIN)
