@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.aaa.base import ClientFacts
+from gateway.config.network import canonical
 from gateway.credentials import Login
 from gateway.credentials import split_login
 from gateway.errors import FrameTooLong
@@ -94,6 +95,7 @@ def _try(
 ) -> OpenSession:
     """The stages of one attempt: split, methods, policy, upstream. Raises Refused."""
     client.advance(State.AUTHENTICATING)
+    record.attempt_begins()
     login = _split(attempt, service)
     record.named(login)
     facts = ClientFacts(service.spec.name, service.interface, client.peer[0], client.tls.certificate_der)
@@ -112,6 +114,7 @@ def _try(
     server = grant.server or service.default_server
     if server is None:
         raise Refused(Refusal.POLICY_DENIED, "the user named no server and there is no default server")
+    server = canonical(server)
     record.placed(grant.policy, server)
     password = login.mail_password if service.mailhost else None
     upstream, ready = service.mail_servers.log_in(server, MailLogin(login.mail_user.encode(), password))

@@ -3,8 +3,6 @@
 Errors: none leave; whatever happens, the connection is closed or handed over, and one `session_end` line is written.
 """
 
-import traceback
-
 from gateway.errors import SessionEnded
 from gateway.outcome import EndReason
 from gateway.policy.rules import tighter
@@ -29,8 +27,8 @@ def serve(client: ClientConnection, service: Service) -> None:
     except SessionEnded as ended:
         client.close(dialogue.farewell(ended.reason))
         record.ended(ended.reason, ended.detail)
-    except Exception:  # noqa: BLE001  the last line of defence: one session, not the worker
-        record.failed(traceback.format_exc())
+    except Exception as error:  # noqa: BLE001  the last line of defence: one session, not the worker
+        record.failed(error)
         client.close(dialogue.farewell(EndReason.INTERNAL_ERROR))
         record.ended(EndReason.INTERNAL_ERROR)
 

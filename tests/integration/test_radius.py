@@ -13,6 +13,7 @@ from gateway.aaa.base import Identity
 from gateway.aaa.base import Overrides
 from gateway.aaa.base import ServerFailed
 from gateway.aaa.radius.observer import Tally
+from gateway.aaa.radius.packets import Attributes
 from gateway.aaa.radius.server import RadiusServer
 from gateway.config.model.aaa import AaaServerSettings
 from gateway.config.model.words import MessageAuthenticator
@@ -226,7 +227,12 @@ class TestAuthorization:
 
 def test_accounting_reaches_the_detail_file(radius: FreeRadius) -> None:
     asked = server(radius)
-    common = {"User-Name": "alice", "Acct-Session-Id": "17", "Acct-Delay-Time": 3, "Class": [b"OU=MAIL;", b"0x41"]}
+    common: Attributes = {
+        "User-Name": "alice",
+        "Acct-Session-Id": "17",
+        "Acct-Delay-Time": 3,
+        "Class": [b"OU=MAIL;", b"0x41"],
+    }
     asked.account({"Acct-Status-Type": "Start", **common}, in_time())
     asked.account(
         {

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import time
 from typing import Any
 
@@ -127,6 +128,15 @@ def test_a_refusal_is_delayed_answered_and_the_next_attempt_may_succeed() -> Non
     assert bench.connector.opened[0].closed
 
 
+def test_a_name_of_an_earlier_attempt_is_not_logged_for_a_later_one() -> None:
+    bench = Bench(REJECTS)
+    bench.serve(b"USER alice@192.0.2.9\r\nPASS wrong\r\nUSER b\tob\r\nPASS wrong\r\n")
+    first, second, end = bench.log().splitlines()
+    assert 'user="alice" mail_user="alice" server="192.0.2.9"' in first
+    assert "alice" not in second + end
+    assert "192.0.2.9" not in second + end
+
+
 def test_too_many_refusals_end_the_session() -> None:
     bench = Bench(REJECTS, REJECTS, REJECTS)
     client = bench.serve(LOGIN * 4)
@@ -195,6 +205,13 @@ def test_a_method_that_is_not_in_effect_refuses() -> None:
     assert "piggyback is not yet in effect" in bench.log()
 
 
+def test_a_named_server_is_known_by_one_name_however_it_is_typed() -> None:
+    bench = Bench(WELCOME, is_allowed_server=lambda _: True)
+    bench.serve(b"USER alice@2001:DB8:0::9\r\nPASS secret\r\n")
+    assert bench.connector.dialled == [("2001:db8::9", 110)]
+    assert 'server="2001:db8::9"' in bench.log()
+
+
 def test_a_server_nobody_named_is_a_refusal() -> None:
     bench = Bench(WELCOME, default_server=None)
     bench.serve(LOGIN)
@@ -233,7 +250,7 @@ def test_a_dialogue_that_closes_says_its_last_words_once() -> None:
 def test_a_fault_of_ours_ends_one_session_and_tells_the_client_nothing() -> None:
     class Broken(Backend):
         def authenticate(self, user: str, password: bytes, facts: ClientFacts, deadline: float) -> Identity:
-            raise ZeroDivisionError
+            raise ZeroDivisionError(password)
 
     bench = Bench(WELCOME, chain=Chain([AaaMethod("LOCAL", Broken())]))
     client = bench.serve(LOGIN)
@@ -241,5 +258,6 @@ def test_a_fault_of_ours_ends_one_session_and_tells_the_client_nothing() -> None
     assert b"ZeroDivision" not in client.written
     log = bench.log()
     assert "event=internal_error" in log
+    assert re.search(r"ZeroDivisionError in test_serve\.py:\d+ authenticate < chain\.py:\d+ apply < ", log)
     assert "reason=internal-error" in log
     assert "secret" not in log

@@ -26,6 +26,7 @@ from gateway.aaa.radius.observer import ServerEvent
 from gateway.aaa.radius.observer import Tally
 from gateway.aaa.radius.packets import AccessRequest
 from gateway.aaa.radius.packets import Sealed
+from gateway.aaa.radius.port import Exchange
 from gateway.errors import GatewayError
 from gateway.errors import SessionEnded
 from gateway.errors import UpstreamLost
@@ -88,7 +89,7 @@ def echo(asked: Asked) -> bytes:
     return reply(asked, attributes=attribute(CLASS, asked.user.encode()))
 
 
-def meant_for(answer: Answer | GatewayError) -> str:
+def meant_for(answer: Answer | GatewayError | None) -> str:
     assert isinstance(answer, Answer), answer
     return answer.values(CLASS)[0].decode()
 
@@ -149,6 +150,16 @@ class TestIdentifiers:
                 soon(lambda: client.multiplexer.open_ports == 0)
         assert len({asked.peer for asked in fake.asked}) == 2
 
+    def test_a_socket_that_waits_for_an_answer_is_not_idle(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(port_module, "IDLE_S", 0.05)
+        with FakeRadius() as fake:
+            client = Client(fake.port)
+            client.ask()
+            fake.behaviour = lambda asked: [(0.15, reply(asked))]
+            client.ask()
+            client.ask()
+        assert len({asked.peer for asked in fake.asked}) == 1
+
 
 class TestTime:
     def test_a_request_is_transmitted_again_octet_by_octet_until_it_is_answered(self) -> None:
@@ -161,20 +172,21 @@ class TestTime:
         assert client.tally.round_trip_s is not None
         assert client.tally.round_trip_s > 0.1
 
-    def test_retransmissions_do_not_go_in_step(self) -> None:
+    def test_retransmissions_do_not_go_in_step(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """RFC 5080 section 2.2.1: 10 % of jitter, so that a hundred lost requests do not come back all at once."""
-        times: dict[int, list[float]] = {}
+        pauses: list[float] = []
+        wait = Exchange.wait
 
-        def note(asked: Asked) -> list[bytes]:
-            times.setdefault(asked.identifier, []).append(time.monotonic())
-            return []
+        def note(exchange: Exchange, seconds: float) -> None:
+            pauses.append(seconds)
+            wait(exchange, seconds)
 
-        with FakeRadius(note) as fake:
-            Client(fake.port, timeout_s=0.3, retry_interval_s=0.2).ask_all(["u"] * 100)
-        pauses = [second - first for first, second, *_ in times.values()]
-        assert len(pauses) == 100
-        assert min(pauses) > 0.15
-        assert max(pauses) - min(pauses) > 0.02
+        monkeypatch.setattr(Exchange, "wait", note)
+        with FakeRadius() as fake:
+            Client(fake.port, retry_interval_s=0.2).ask_all(["u"] * 100)
+        assert len(set(pauses)) == 100
+        assert 0.18 <= min(pauses) < 0.19
+        assert 0.21 < max(pauses) <= 0.22
 
     @pytest.mark.parametrize(("timeout_s", "deadline_s"), [(0.15, 10.0), (10.0, 0.15)])
     def test_a_silent_server_has_failed_when_its_timeout_or_the_deadline_is_over(
@@ -356,7 +368,11 @@ class TestEnds:
             assert client.multiplexer.open_ports == 0
 
     def test_a_session_that_ends_while_the_name_is_looked_up_leaves_nothing(self) -> None:
-        client = Client(1812, host="radius.example", resolve=lambda host, deadline: gevent.sleep(10) or ("::1",))
+        def endless(host: str, deadline: float) -> tuple[str, ...]:
+            gevent.sleep(10)
+            return ("::1",)
+
+        client = Client(1812, host="radius.example", resolve=endless)
         asker = gevent.spawn(client.outcome)
         gevent.sleep(0.01)
         asker.kill(SessionEnded(EndReason.EVICTED))
