@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from perf.suite.chapters import work
 from perf.suite.goals import GOALS
 from perf.suite.goals import Goal
+from perf.suite.goals import named
 from perf.suite.plots import draw_all
 from perf.suite.records import Results
+from perf.suite.spread import spread_of
 from perf.suite.spread import verdict
 from perf.suite.tables import TABLES
 from perf.suite.tables import grid
@@ -17,6 +20,7 @@ from perf.suite.text import PREFACE
 from perf.suite.text import SECTIONS
 
 QUICK: Final = "quick"
+QUIET_CORES: Final = 0.1
 PAGE: Final = "performance.md"
 PICTURES: Final = "performance"
 NOT_MEASURED: Final = "not measured"
@@ -37,6 +41,7 @@ def page(results: Results, pictures: Sequence[str]) -> Iterator[str]:
     if results.head.get(QUICK) == "yes":
         yield "**A quick run, to see that the tools work: these figures mean nothing.**\n"
     yield from grid(["", ""], [[name, value] for name, value in results.head.items()])
+    yield from unrest(results)
     yield from wrong(results)
     yield from goals(results)
     for section in SECTIONS:
@@ -47,6 +52,13 @@ def page(results: Results, pictures: Sequence[str]) -> Iterator[str]:
             yield section.text + "\n"
             yield from (f"![{name.removesuffix('.svg')}]({PICTURES}/{name})\n" for name in shown)
             yield from body
+
+
+def unrest(results: Results) -> Iterator[str]:
+    """A warning when the machine had more to do than this."""
+    others = spread_of(results.of(work.NAME), named("others"))
+    if others is not None and others.median > QUIET_CORES:
+        yield f"**The machine was not quiet**: in the median others used {others.median:.2f} cores meanwhile.\n"
 
 
 def wrong(results: Results) -> Iterator[str]:

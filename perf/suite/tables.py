@@ -112,13 +112,16 @@ def idle_tables(results: Results) -> Iterator[str]:
 
 
 def flood_tables(results: Results) -> Iterator[str]:
+    targets = results.targets(flood.NAME)
+    if not targets:
+        return
     titles = {flood.CALM: "calm", flood.FLOOD: "flood"}
     success = spreads(results, flood.NAME, lambda record: 100 * record.figures["ok"])
     yield from by_target(results, flood.NAME, titles, success, "legitimate logins ok, %")
     latency = percentiles(results, flood.NAME, "login_ms")
     yield from by_target(results, flood.NAME, titles, latency, "p50 / p95 / p99 ms")
     header = ["flood", "held at most", "closed by the proxy", "PSS MiB in the end", "CPU µs a connection"]
-    yield from grid(header, ([target, *flood_cells(results, target)] for target in results.targets(flood.NAME)))
+    yield from grid(header, ([target, *flood_cells(results, target)] for target in targets))
 
 
 def flood_cells(results: Results, target: str) -> Iterator[str]:
@@ -131,6 +134,8 @@ def flood_cells(results: Results, target: str) -> Iterator[str]:
 
 def growth_tables(results: Results) -> Iterator[str]:
     steps = [mode for mode in results.modes(growth.NAME) if mode.isdecimal()]
+    if not steps:
+        return
     cpu = spreads(results, growth.NAME, CPU)
     rows = ([f"{int(s):,}", cpu(growth.FULL, s), cpu(growth.EMPTY, s), growth_ratio(results, s)] for s in steps)
     header = ["idle sessions held", "CPU s per 1000 logins", "an empty gateway's", "ratio", "PSS MiB"]

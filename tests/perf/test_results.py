@@ -16,6 +16,7 @@ from perf.suite.plots import PICTURES
 from perf.suite.records import Record
 from perf.suite.records import Results
 from perf.suite.report import goal_row
+from perf.suite.report import page
 from perf.suite.report import write_page
 from perf.suite.spread import Spread
 from perf.suite.svg import Bar
@@ -28,11 +29,11 @@ HEAD = {"machine": "2 cores", "quick": "no"}
 GOALS_BY_NAME = {goal.what: goal for goal in GOALS}
 
 
-def work(mode: str, target: str, *cpu: float, wrong: tuple[str, ...] = ()) -> list[Record]:
+def work(mode: str, target: str, *cpu: float, wrong: tuple[str, ...] = (), others: float = 0.0) -> list[Record]:
     figures = {
         "rate": 1000.0,
         "stolen": 0.0,
-        "others": 0.0,
+        "others": others,
         "login_ms.p50": 1.0,
         "login_ms.p95": 2.0,
         "login_ms.p99": 3.0,
@@ -108,16 +109,26 @@ def test_page_shows_figures_goals_and_what_failed(tmp_path: Path) -> None:
         work("login", "haproxy", 1.0, wrong=("the mail server saw 7 logins, the load 8",)),
     )
     write_page(measured, tmp_path)
-    page = (tmp_path / "performance.md").read_text()
-    assert "| machine | 2 cores |" in page
-    assert "| CPU per login, IMAP | 0.85 of the better of nginx and HAProxy | 0.85 [0.80, 0.90] | nginx |" in page
-    assert "- work, login, haproxy, round 1: the mail server saw 7 logins, the load 8" in page
-    assert "| nginx | 1.00 [1.00, 1.00] |" in page
-    assert "| haproxy |" not in page
-    assert "| login | 1.05 [1.00, 1.10] |" in page  # the noise
-    assert "quick run" not in page
-    assert "![logins](performance/logins.svg)" in page
+    text = (tmp_path / "performance.md").read_text()
+    assert "| machine | 2 cores |" in text
+    assert "| CPU per login, IMAP | 0.85 of the better of nginx and HAProxy | 0.85 [0.80, 0.90] | nginx |" in text
+    assert "- work, login, haproxy, round 1: the mail server saw 7 logins, the load 8" in text
+    assert "| nginx | 1.00 [1.00, 1.00] |" in text
+    assert "| haproxy |" not in text
+    assert "| login | 1.05 [1.00, 1.10] |" in text  # the noise
+    assert "quick run" not in text
+    assert "![logins](performance/logins.svg)" in text
     assert "gateway" in (tmp_path / "performance" / "logins.svg").read_text()
+
+
+def test_page_of_a_restless_machine_says_so() -> None:
+    assert "not quiet" in "".join(page(results(work("login", "gateway", 1.0, others=0.4)), []))
+    assert "not quiet" not in "".join(page(results(work("login", "gateway", 1.0, others=0.05)), []))
+
+
+def test_part_without_figures_is_left_out() -> None:
+    headings = [line for line in page(results(work("login", "gateway", 1.0)), []) if line.startswith("## ")]
+    assert [heading.split("\n")[0] for heading in headings] == ["## Goals", "## Logins"]
 
 
 def test_page_of_a_quick_run_says_so(tmp_path: Path) -> None:
