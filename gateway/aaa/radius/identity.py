@@ -11,11 +11,11 @@ such an Access-Accept treated as an Access-Reject.
 Source: RFC 2865 sections 5.18, 5.25, 5.27, 5.28; Cisco's list of RADIUS attributes for the ASA.
 """
 
-import re
 from typing import Final
 
 from gateway.aaa.base import Identity
 from gateway.aaa.base import Overrides
+from gateway.aaa.policy_name import policy_name
 from gateway.aaa.radius.answers import CISCO_ASA
 from gateway.aaa.radius.answers import Answer
 from gateway.aaa.radius.answers import Key
@@ -40,7 +40,6 @@ _NAMES: Final[dict[Key, str]] = {
     _SIMULTANEOUS_LOGINS: "Simultaneous-Logins",
     _GROUP_POLICY: "Group-Policy",
 }
-_ORGANISATIONAL_UNIT: Final = re.compile(r"OU=([^;]+);?")
 
 
 def identity_of(user: str, accept: Answer) -> Identity:
@@ -71,18 +70,13 @@ def _escaped(char: str) -> str:
 def _named_policy(accept: Answer) -> str | None:
     named = _text(accept, _GROUP_POLICY)
     if named is not None:
-        return _unit(named) or named
+        return policy_name(named)
     classes = accept.values(_CLASS)
     printable = [text for text in map(_printable, classes) if text]
     if any(value.startswith(b"OU=") and _printable(value) is None for value in classes):
         raise _unreadable(_CLASS)  # meant as a policy, and the default is no substitute for it
-    units = filter(None, map(_unit, printable))
+    units = (policy_name(text) for text in printable if policy_name(text) != text)
     return next(units, None) or next(iter(printable), None)
-
-
-def _unit(text: str) -> str | None:
-    match = _ORGANISATIONAL_UNIT.fullmatch(text)
-    return match[1] if match else None
 
 
 def _text(accept: Answer, key: Key) -> str | None:
