@@ -1,4 +1,4 @@
-"""The loops that `perf.suite.chapters.table` times: the table's operations as the engine calls them, without Python between.
+"""The loops that the suite's chapter `table` times: the table's operations as the engine calls them, without Python.
 
 Each returns nanoseconds of wall time for an operation.
 """
@@ -83,14 +83,14 @@ def churn(SessionTable sessions, int worker, long live, long count):
     cdef Handle *handles = <Handle *> malloc(live * sizeof(Handle))
     cdef uint64_t random = 88172645463325252 + worker
     cdef double start
-    cdef long i, j
+    cdef long _i, i, j
     if handles == NULL:
         raise MemoryError
     with nogil:
         for i in range(live):
             handles[i] = admit(table, worker, <uint32_t> following(&random))
         start = now_ns()
-        for i in range(count):
+        for _i in range(count):
             j = following(&random) % live
             table_release(table, handles[j])
             handles[j] = admit(table, worker, <uint32_t> following(&random))
@@ -102,7 +102,7 @@ def churn(SessionTable sessions, int worker, long live, long count):
 
 
 def flood(SessionTable sessions, int worker, long count):
-    """Every admission evicts the oldest; its owner hears of 64 at a time and releases them: three operations a round."""
+    """Every admission evicts the oldest, whose owner hears of 64 at a time and releases them: three operations a round."""
     cdef Table *table = &sessions.table
     cdef Eviction eviction
     cdef double start = now_ns()
