@@ -9,7 +9,7 @@ from libc.string cimport memcpy, memset
 
 from gateway._counters cimport count_relayed
 from gateway._sessions cimport (
-    DONE, Eviction, Handle, SessionTable, table_admit, table_authenticate, table_next_evicted, table_release,
+    Eviction, Handle, SessionTable, table_admit, table_authenticate, table_next_evicted, table_release,
     table_start_login, table_touch,
 )
 from gateway._shared cimport UNLIMITED, Table
@@ -102,7 +102,7 @@ def churn(SessionTable sessions, int worker, long live, long count):
 
 
 def flood(SessionTable sessions, int worker, long count):
-    """Every admission evicts the oldest, whose owner hears of 64 at a time and releases them: three operations a round."""
+    """Each admission evicts the oldest; the owner hears of 64 at a time and releases them: three operations a round."""
     cdef Table *table = &sessions.table
     cdef Eviction eviction
     cdef double start = now_ns()
