@@ -31,6 +31,9 @@ class Timing:
         return due_s * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 no secret
 
 
+TIMING: Final = Timing()
+
+
 class Window:
     """How many reports may be on their way."""
 
