@@ -196,6 +196,7 @@ class FakeDirectory:
     def _accept(self) -> None:
         while True:
             end, _ = self._listener.accept()
+            end.setsockopt(gevent.socket.IPPROTO_TCP, gevent.socket.TCP_NODELAY, 1)
             self.connections += 1
             self._greenlets.add(gevent.spawn(self._serve, end, self.connections))
 
