@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Final
 from typing import cast
 
@@ -50,6 +51,8 @@ MAX_IDLE_GREENLETS: Final = 64  # each keeps its stack; more are made when more 
 FIRST_LINE_OCTETS: Final = 512
 INPUT_OCTETS: Final = 64 * 1024  # that a client may send before its login is done
 _MAPPED: Final = bytes(10) + b"\xff\xff"  # before an IPv4 address, RFC 4291 section 2.5.5.2
+
+_FIRST_EPHEMERAL_PORT: Final = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
 
 RawAddress = tuple[bytes, int, int]
 
@@ -192,7 +195,7 @@ class Transport:
         except OSError as error:
             raise UpstreamLost(f"interface {interface}: {error.strerror}") from None
         upstream = cast(EngineUpstreamConnection, self._engine.connect(packed, address[1], scope, deadline))
-        if upstream.own_address == upstream.address:
+        if address[1] >= _FIRST_EPHEMERAL_PORT and upstream.own_address == upstream.address:
             # A client port that happens to be the one asked for, on this machine: TCP connects it to itself.
             upstream.close()
             raise UpstreamLost(os.strerror(errno.ECONNREFUSED))
