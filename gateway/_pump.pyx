@@ -5,7 +5,7 @@ One direction moves when its sender has octets and its receiver has taken the la
 each receiver, and a peer that does not read stops the other by TCP's own means. A half-close is passed on.
 A turn moves a bounded number of chunks: a bulk transfer does not keep the others waiting.
 
-Limits: about CHUNKS_A_TURN * 64 KiB a direction and turn; what waits for a receiver is one chunk.
+Limits: about CHUNKS_A_TURN * 128 KiB a direction and turn; what waits for a receiver is one chunk.
 """
 
 from gateway._fastpath cimport LF
@@ -15,7 +15,7 @@ from gateway._stream cimport (
 )
 
 cdef enum:
-    CHUNKS_A_TURN = 8
+    CHUNKS_A_TURN = 4
     # A TLS peer makes us answer (KeyUpdate); one that does not read the answers is not read either.
     UNREAD_ANSWERS_OCTETS = 65536
     HALF_CLOSED_TICKS = 938  # a minute without an octet is enough where one direction is left

@@ -6,7 +6,7 @@ from gateway._fastpath cimport Frames
 from gateway._wheel cimport Timer
 
 cdef enum:
-    RECEIVE_OCTETS = 65536  # of one recv()
+    RECEIVE_OCTETS = 131072  # of one recv()
     RECORD_OCTETS = 16384 + 256 + 5  # the largest TLS record, RFC 8446 section 5.2
 
 cdef enum Flag:
