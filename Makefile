@@ -31,7 +31,7 @@ test-all: servers check ## the same with the slow tests
 check: $(VENV)/.dev build ## style, types, stubs of the compiled modules, layers
 	@echo '==> ruff'
 	@$(PYTHON) -m ruff check --quiet .
-	@$(PYTHON) -m ruff format --quiet --check . || { $(PYTHON) -m ruff format --check .; exit 1; }
+	@$(PYTHON) -m ruff format --quiet --check .
 	@echo '==> mypy'
 	@$(PYTHON) -m mypy --no-error-summary gateway perf $(wildcard tests/support)
 ifneq ($(COMPILED),)

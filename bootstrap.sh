@@ -128,7 +128,7 @@ disable_services() { # of these packages, so that they do not start at the next 
 
 provide() { # the packages of a table: installs what is missing, or says what to type and stops
     local lacking names=() package what
-    lacking=$(missing "$1")
+    lacking=$(missing "$1" | awk -F'|' '!seen[$1]++') # a package may stand in two tables
     [[ -n $lacking ]] || return 0
     while IFS='|' read -r package what; do names+=("$package"); done <<<"$lacking"
     if ((EUID == 0)) && command -v apt-get >/dev/null; then

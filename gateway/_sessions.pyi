@@ -163,7 +163,7 @@ class SessionTable(SharedMemory):
 
     def thaw(self) -> None: ...
 
-def die_at_fault_point(count: int) -> None:
-    """For tests: this process kills itself at the `count`th point of the operations where that might hurt. 0: never."""
+def signal_at_fault_point(count: int, number: int = ...) -> None:
+    """For tests: this process gets a signal, SIGKILL by default, at the `count`th point where that hurts. 0: never."""
 
 __pyx_capi__: Final[dict[str, object]]  # the C functions, as other compiled modules find them

@@ -53,23 +53,25 @@ cdef enum:
     COPY_ATTEMPTS = 1000
 
 
-# ---- dying on purpose ----
+# ---- faults, for the tests ----
 
-cdef long faults_until_death = 0  # of this process; 0: immortal
+cdef long points_until_fault = 0  # of this process; 0: there will be none
+cdef int fault_signal = SIGKILL
 
 
 cdef inline void fault_point() noexcept nogil:
-    """Where the tests kill a process that holds the mutex."""
-    global faults_until_death
-    if unlikely(faults_until_death > 0):
-        faults_until_death -= 1
-        if faults_until_death == 0:
-            send_signal(SIGKILL)
+    """Where it would hurt most to be killed, or held up."""
+    global points_until_fault
+    if unlikely(points_until_fault > 0):
+        points_until_fault -= 1
+        if points_until_fault == 0:
+            send_signal(fault_signal)
 
 
-def die_at_fault_point(long count):
-    global faults_until_death
-    faults_until_death = count
+def signal_at_fault_point(long count, int number=SIGKILL):
+    global points_until_fault, fault_signal
+    points_until_fault = count
+    fault_signal = number
 
 
 # ---- mutex ----
@@ -79,7 +81,7 @@ cdef void table_lock(Table *table) noexcept nogil:
     cdef int error = pthread_mutex_lock(&table.header.mutex)
     if error == EOWNERDEAD:
         rebuild(table)
-        pthread_mutex_consistent(&table.header.mutex)  # only now: who dies before leaves the work to the next
+        pthread_mutex_consistent(&table.header.mutex)
     elif error != 0:
         abort()
 
@@ -641,8 +643,8 @@ cdef outcome_t table_set_text(
     store_u32(&details.version, version + 1, RELAXED)
     fence(RELEASE)
     memcpy(place, text, kept)
-    memset(place + kept, 0, size - kept)
     fault_point()
+    memset(place + kept, 0, size - kept)
     details.texts_set |= 1 << <int> which
     store_u32(&details.version, version + 2, RELEASE)
     return DONE
@@ -664,7 +666,9 @@ cdef bint copy_session(Table *table, uint32_t index, Slot *slot, Details *detail
             return False
         version = load_u32(&facts.version, ACQUIRE)
         slot[0] = source[0]
+        fault_point()
         details[0] = facts[0]
+        fault_point()
         fence(ACQUIRE)
         if (
             version & 1 == 0

@@ -6,7 +6,7 @@ the layout is still the same. What lies in it is declared in `_shared.pxd`; what
 `_counters.pyx` and `_health.pyx`.
 
 Errors: ValueError for a size out of range and for memory of another layout; OSError, MemoryError.
-Limits: MAX_SLOTS, MAX_WORKERS, MAX_PROTOCOLS. Pages are used when slots on them are used for the first time: about 700
+Limits: MAX_SLOTS, MAX_WORKERS, MAX_PROTOCOLS. Pages are used when slots on them are used for the first time: about 660
 octets a slot. A core dump does not show it.
 """
 

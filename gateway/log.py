@@ -6,20 +6,27 @@ same fields in the same order.
 
 Errors: a line that cannot be written is dropped and counted in `dropped`; logging never raises and a full disk
 never stops a login.
-Limits: MAX_VALUE characters a value, so that a line stays below PIPE_BUF and processes do not cut each other's lines.
+Limits: MAX_VALUE octets a value, as written, so that a line stays below PIPE_BUF and processes do not cut each
+other's lines.
 """
 
 import json
 import os
 import re
+import traceback
+from collections.abc import Iterator
 from datetime import UTC
 from datetime import datetime
 from enum import IntEnum
+from itertools import accumulate
+from itertools import takewhile
+from pathlib import Path
 from typing import Final
 
 Value = str | int | float | bool | None
 
 MAX_VALUE: Final = 512
+_MAX_JSON_CHAR: Final = 12  # a pair of surrogates
 _BARE: Final = re.compile(r"[A-Za-z0-9_.:/@%+-]+\Z")
 # Fields that hold what a client, a mail server or an AAA server said.
 _FOREIGN: Final = frozenset({"user", "mail_user", "server", "detail", "server_name", "upstream_said"})
@@ -32,6 +39,14 @@ class Level(IntEnum):
     INFO = 20
     WARNING = 30
     ERROR = 40
+
+
+def fault(error: BaseException) -> str:
+    """What was raised, and where, innermost first, for the log; not its message, which may quote a client's input."""
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    return f"{type(error).__name__} in " + " < ".join(
+        f"{Path(one.filename).name}:{one.lineno} {one.name}" for one in frames
+    )
 
 
 class Log:
@@ -89,12 +104,19 @@ def _logfmt_value(name: str, value: Value) -> str:
     text = str(value)
     if name not in _FOREIGN and _BARE.match(text):
         return text
-    return f'"{_escaped(text)}"'
+    return f'"{"".join(_escaped(text))}"'
 
 
-def _escaped(text: str) -> str:
+def _escaped(text: str) -> Iterator[str]:
     """Printable text as it is, all else as \\xNN or \\uNNNN, so that a line is one line on any terminal."""
-    return "".join(_escaped_char(char) for char in _shortened(text))
+    left = MAX_VALUE
+    for char in text:
+        piece = _escaped_char(char)
+        left -= len(piece.encode())
+        if left < 0:
+            yield "…"
+            return
+        yield piece
 
 
 def _escaped_char(char: str) -> str:
@@ -106,13 +128,18 @@ def _escaped_char(char: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= MAX_VALUE else text[:MAX_VALUE] + "…"
-
-
 def _render_json(fields: dict[str, Value]) -> str:
-    tidy = {name: _shortened(value) if isinstance(value, str) else _rounded(value) for name, value in fields.items()}
+    tidy = {name: _cut(value) if isinstance(value, str) else _rounded(value) for name, value in fields.items()}
     return json.dumps(tidy, ensure_ascii=True)
+
+
+def _cut(text: str) -> str:
+    """As much of the text as JSON writes in MAX_VALUE octets."""
+    if len(text) * _MAX_JSON_CHAR <= MAX_VALUE:
+        return text
+    ends = accumulate(len(json.dumps(char)) - 2 for char in text)
+    fits = sum(1 for _ in takewhile(lambda end: end <= MAX_VALUE, ends))
+    return text if fits == len(text) else text[:fits] + "…"
 
 
 def _rounded(value: Value) -> Value:

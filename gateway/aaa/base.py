@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from typing import Protocol
 
+from gateway.config.model.policy import Overrides as Overrides
 from gateway.errors import GatewayError
 
 
@@ -23,16 +24,6 @@ class ClientFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Overrides:
-    """What AAA says of this one user; it wins over the group policy. None: not said. Times in seconds."""
-
-    session_timeout_s: float | None = None
-    idle_timeout_s: float | None = None
-    simultaneous_logins: int | None = None
-    access_hours: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Identity:
     """Who the client is.
 
@@ -42,7 +33,7 @@ class Identity:
 
     user: str
     group_policy: str | None = None
-    overrides: Overrides = Overrides()
+    overrides: Overrides = field(default_factory=Overrides)
     classes: tuple[bytes, ...] = ()
 
 

@@ -10,6 +10,8 @@ import signal
 import time
 from typing import Final
 
+from gateway._counters import SharedCounters
+from gateway._sessions import SessionTable
 from gateway.config.model import Config
 from gateway.log import Log
 from gateway.master.listeners import bind_all
@@ -24,6 +26,7 @@ from gateway.master.privileges import find_account
 from gateway.master.signals import SignalQueue
 from gateway.master.spawn import make_life_line
 from gateway.master.spawn import spawn
+from gateway.protocol.registry import NUMBERS
 from gateway.worker.inheritance import Inheritance
 from gateway.worker.inheritance import TlsSetup
 
@@ -45,9 +48,11 @@ class Arbiter:
         raise_descriptor_limit()
         account = find_account(config.gateway.user, config.gateway.group)
         self._signals = SignalQueue()
+        self._table = make_table(config, workers)
+        self._counters = SharedCounters(self._table)
         life_line = make_life_line()
         self._life_line_end = life_line[1]
-        self._inheritance = Inheritance(config, bind_all(config), tls, account, log, life_line[0])
+        self._inheritance = Inheritance(config, bind_all(config), tls, account, self._table, log, life_line[0])
 
     def run(self) -> int:
         """Serve until told to stop; the exit code."""
@@ -145,6 +150,10 @@ class Arbiter:
                 code = os.waitstatus_to_exitcode(status)
                 tell = self._log.info if self._stopping and code == 0 else self._log.error
                 tell("worker_exited", worker=seat.index, pid=pid, exit_code=code)
+                lost = self._table.reap(seat.index)
+                if lost:
+                    self._log.warning("sessions_lost", worker=seat.index, sessions=len(lost))
+                self._counters.restarted(seat.index)
                 self._seats[place] = vacated(seat, time.monotonic())
 
 
@@ -152,3 +161,12 @@ def raise_descriptor_limit() -> None:
     """Use all the descriptors that the hard limit allows: a relayed session takes two."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def make_table(config: Config, workers: int) -> SessionTable:
+    """The sessions of all workers, in memory that they will share; with the caps of each protocol."""
+    table = SessionTable.create(config.gateway.maximum_sessions, workers, len(NUMBERS))
+    for name, number in NUMBERS.items():
+        settings = config.protocols[name]
+        table.set_caps(number, settings.outstanding, settings.outstanding_per_address)
+    return table

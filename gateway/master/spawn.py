@@ -9,9 +9,9 @@ pipe whose write end only the master holds: its end-of-file tells them that the 
 import os
 import signal
 import sys
-import traceback
 from dataclasses import dataclass
 
+from gateway.log import fault
 from gateway.master.privileges import drop_to
 from gateway.master.signals import HANDLED
 from gateway.master.signals import SignalQueue
@@ -56,8 +56,8 @@ def _live(
             os.close(descriptor)
         drop_to(inheritance.account)
         return run(index, inheritance, ready_write_fd)
-    except BaseException:  # noqa: BLE001  nothing may fall through into the master's code
-        inheritance.log.error("worker_failed", worker=index, detail=traceback.format_exc())
+    except BaseException as error:  # noqa: BLE001  nothing may fall through into the master's code
+        inheritance.log.error("worker_failed", worker=index, detail=f"{error}: {fault(error)}")
         return 1
     finally:
         sys.stderr.flush()

@@ -116,8 +116,11 @@ class ServerDialogue(Protocol):
     def too_long(self) -> Step:
         """The line that `want` asked for has no end within its limit. The step closes."""
 
-    def accept(self, upstream: UpstreamReady) -> bytes:
-        """The answer to a login attempt that succeeded, with the capabilities that hold from now on."""
+    def accept(self, upstream: UpstreamReady, banner: str | None = None) -> bytes:
+        """The answer to a login attempt that succeeded, with the capabilities that hold from now on.
+
+        banner: a text for the user, where the protocol has a place for one (IMAP's ALERT).
+        """
 
     def refuse(self, refusal: Refusal) -> bytes:
         """The answer to a login attempt that failed; the client may try again."""

@@ -5,11 +5,14 @@ Errors: `SessionEnded` when the client leaves, a deadline passes or the dialogue
 
 import time
 from dataclasses import dataclass
+from datetime import datetime
 
 from gateway.aaa.base import ClientFacts
+from gateway.config.network import canonical
 from gateway.credentials import Login
 from gateway.credentials import split_login
 from gateway.errors import FrameTooLong
+from gateway.errors import GatewayError
 from gateway.errors import Refused
 from gateway.errors import SessionEnded
 from gateway.outcome import EndReason
@@ -92,17 +95,35 @@ def _try(
 ) -> OpenSession:
     """The stages of one attempt: split, methods, policy, upstream. Raises Refused."""
     client.advance(State.AUTHENTICATING)
+    record.attempt_begins()
     login = _split(attempt, service)
     record.named(login)
     facts = ClientFacts(service.spec.name, service.interface, client.peer[0], client.tls.certificate_der)
     identity = service.chain.identify(login, facts, deadline)
-    grant = decide(Facts(facts.protocol, facts.address, identity.group_policy, login.server), service.policies)
+    grant = decide(
+        Facts(
+            protocol=facts.protocol,
+            address=facts.address,
+            named_policy=identity.group_policy,
+            overrides=identity.overrides,
+            server=login.server,
+            now=datetime.now(),
+        ),
+        service.policies,
+    )
     server = grant.server or service.default_server
     if server is None:
         raise Refused(Refusal.POLICY_DENIED, "the user named no server and there is no default server")
+    server = canonical(server)
     record.placed(grant.policy, server)
     password = login.mail_password if service.mailhost else None
     upstream, ready = service.mail_servers.log_in(server, MailLogin(login.mail_user.encode(), password))
+    try:
+        client.admit(identity.user, grant.simultaneous_logins, grant.by_address)
+        client.describe(vpn_user=login.vpn_user, mail_user=login.mail_user, server=server, group_policy=grant.policy)
+    except GatewayError:
+        upstream.close()
+        raise
     return OpenSession(upstream, ready, grant)
 
 

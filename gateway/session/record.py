@@ -1,4 +1,5 @@
-"""The facts of one session that the log (later: accounting and metrics) reports. Each field is written once.
+"""The facts of one session that the log (later: accounting and metrics) reports. Names and places are those of the
+latest attempt.
 
 Errors: none. No field can hold a password.
 """
@@ -9,6 +10,7 @@ import time
 from gateway.credentials import Login
 from gateway.errors import Refused
 from gateway.log import Log
+from gateway.log import fault
 from gateway.outcome import EndReason
 from gateway.transport.base import RelayEnd
 from gateway.transport.base import TlsFacts
@@ -48,6 +50,10 @@ class SessionRecord:
         self._server: str | None = None
         self._group_policy: str | None = None
         self._auth_ms: float | None = None
+
+    def attempt_begins(self) -> None:
+        """What was found out in an earlier attempt says nothing of this one."""
+        self._user = self._mail_user = self._server = self._group_policy = None
 
     def named(self, login: Login) -> None:
         """The client gave these names in its latest attempt."""
@@ -106,9 +112,9 @@ class SessionRecord:
             detail=detail or None,
         )
 
-    def failed(self, traceback: str) -> None:
-        """A fault of ours. The traceback is for the log, on one line; it holds code, never a local variable."""
-        self._log.error("internal_error", **self._head(), detail=traceback)
+    def failed(self, error: Exception) -> None:
+        """A fault of ours."""
+        self._log.error("internal_error", **self._head(), detail=fault(error))
 
     def _head(self) -> dict[str, str]:
         return {

@@ -3,11 +3,9 @@
 Errors: none leave; whatever happens, the connection is closed or handed over, and one `session_end` line is written.
 """
 
-import traceback
-
 from gateway.errors import SessionEnded
 from gateway.outcome import EndReason
-from gateway.outcome import State
+from gateway.policy.rules import tighter
 from gateway.protocol.base import ServerDialogue
 from gateway.session.login import OpenSession
 from gateway.session.login import log_in
@@ -29,8 +27,8 @@ def serve(client: ClientConnection, service: Service) -> None:
     except SessionEnded as ended:
         client.close(dialogue.farewell(ended.reason))
         record.ended(ended.reason, ended.detail)
-    except Exception:  # noqa: BLE001  the last line of defence: one session, not the worker
-        record.failed(traceback.format_exc())
+    except Exception as error:  # noqa: BLE001  the last line of defence: one session, not the worker
+        record.failed(error)
         client.close(dialogue.farewell(EndReason.INTERNAL_ERROR))
         record.ended(EndReason.INTERNAL_ERROR)
 
@@ -39,19 +37,13 @@ def _hand_over(
     client: ClientConnection, opened: OpenSession, dialogue: ServerDialogue, service: Service, record: SessionRecord
 ) -> None:
     try:
-        client.advance(State.AUTHENTICATED)
-        client.write(dialogue.accept(opened.ready))
+        client.write(dialogue.accept(opened.ready, opened.grant.banner))
     except SessionEnded:
         opened.upstream.close()
         raise
     farewells = service.spec.relay_farewells
     limits = RelayLimits(
-        _tighter(opened.grant.idle_timeout_s, service.idle_timeout_s),
-        _tighter(opened.grant.session_timeout_s, service.session_timeout_s),
+        tighter(opened.grant.idle_timeout_s, service.idle_timeout_s),
+        tighter(opened.grant.session_timeout_s, service.session_timeout_s),
     )
     client.hand_over(opened.upstream, limits, lambda reason: farewells.get(reason, b""), record.relay_ended)
-
-
-def _tighter(one_s: float | None, other_s: float | None) -> float | None:
-    given = [limit_s for limit_s in (one_s, other_s) if limit_s is not None]
-    return min(given) if given else None

@@ -82,6 +82,15 @@ class ClientConnection(Connection, Protocol):
     def advance(self, state: State) -> None:
         """The session reached `state`; counted where sessions are counted."""
 
+    def admit(self, user: str, limit: int | None, by_address: bool) -> None:
+        """Count the session as an authenticated one of `user`, who may have `limit` (None: any number).
+
+        by_address: his sessions from one address count as one. Raises Refused(SESSION_LIMIT), SessionEnded.
+        """
+
+    def describe(self, *, vpn_user: str, mail_user: str, server: str, group_policy: str) -> None:
+        """Note what others are shown of the session."""
+
     def end(self, reason: EndReason) -> None:
         """End the session from outside: whoever reads, writes or waits in it gets `SessionEnded(reason)`."""
 

@@ -30,10 +30,14 @@ from OpenSSL import SSL
 from gateway._engine import ClientSide
 from gateway._engine import Engine
 from gateway._engine import UpstreamSide
+from gateway._sessions import Outcome
 from gateway._sessions import SessionTable
 from gateway._tls import ServerCertificates
+from gateway.errors import Refused
+from gateway.errors import SessionEnded
 from gateway.errors import UpstreamLost
 from gateway.outcome import EndReason
+from gateway.outcome import Refusal
 from gateway.outcome import State
 from gateway.transport.base import Address
 from gateway.transport.base import ClientConnection
@@ -79,8 +83,9 @@ class Endpoint:
 class EngineClientConnection(ClientSide):
     """See `transport.base.ClientConnection`."""
 
-    __slots__ = ("_state", "_tls")
+    __slots__ = ("_state", "_tls", "table")
     _tls: TlsFacts
+    table: SessionTable | None
     _state: State
 
     @property
@@ -106,6 +111,33 @@ class EngineClientConnection(ClientSide):
         if state is State.AUTHENTICATING:
             self.start_login()
         self._state = state
+
+    def admit(self, user: str, limit: int | None, by_address: bool) -> None:
+        handle = self.table_handle
+        if self.table is not None and handle is not None:
+            slot, generation = handle
+            outcome = self.table.authenticate(slot, generation, user.encode(), limit, by_address=by_address)
+            if outcome is Outcome.REFUSED:
+                counted = "addresses" if by_address else "sessions"
+                raise Refused(Refusal.SESSION_LIMIT, f"{user} has {limit} {counted} already")
+            if outcome is Outcome.GONE:
+                raise SessionEnded(EndReason.EVICTED)
+        self.advance(State.AUTHENTICATED)
+
+    def describe(self, *, vpn_user: str, mail_user: str, server: str, group_policy: str) -> None:
+        handle = self.table_handle
+        if self.table is not None and handle is not None:
+            slot, generation = handle
+            self.table.describe(
+                slot,
+                generation,
+                vpn_user=vpn_user,
+                mail_user=mail_user,
+                server=server,
+                group_policy=group_policy,
+                tls_version=self.tls.version,
+                cipher=self.tls.cipher,
+            )
 
     def hand_over(
         self,
@@ -150,6 +182,7 @@ class Transport:
         self._hub = gevent.get_hub()
         self._pool = _Pool(self._hub)
         self._on_trouble = on_trouble
+        self._table: SessionTable | None = table
         self._endpoints: dict[int, Endpoint] = {}
         self._listeners: list[socket.socket] = []
         self._engine = Engine(
@@ -223,6 +256,7 @@ class Transport:
         self._clock.stop()
         self._clock.close()
         self._engine.close()
+        self._table = None
 
     def _run(self) -> None:
         if self._engine.run():
@@ -230,6 +264,7 @@ class Transport:
 
     def _serve(self, client: "EngineClientConnection") -> None:
         client.own()
+        client.table = self._table
         try:
             self._endpoints[client.listener].on_session(client)
         finally:

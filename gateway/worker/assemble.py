@@ -49,7 +49,7 @@ class Assembly:
             is_allowed_server=settings.allows_server,
             default_server=settings.server,
             chain=Chain(self._methods(settings)),
-            policies=Policies(config.group_policies, config.policy_without_class(settings)),
+            policies=Policies(config.group_policies, config.policy_without_class(settings), config.time_ranges),
             mail_servers=MailServers(spec, self._upstream(settings), self._dialer),
             mailhost=Method.MAILHOST in settings.authentication,
             max_login_attempts=settings.max_login_attempts,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from OpenSSL import SSL
 
+from gateway._sessions import SessionTable
 from gateway.config.model import Config
 from gateway.log import Log
 from gateway.transport.tls import ServerTls
@@ -41,11 +42,15 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Inheritance:
-    """account None: the workers stay who the master is. life_line: readable (end-of-file) once the master is gone."""
+    """table: the sessions of all workers. account None: the workers stay who the master is.
+
+    life_line: readable (end-of-file) once the master is gone.
+    """
 
     config: Config
     listeners: tuple[Bound, ...]
     tls: TlsSetup
     account: Account | None
+    table: SessionTable
     log: Log
     life_line: int

@@ -18,14 +18,14 @@ from gevent.socket import wait_read
 
 from gateway.log import Log
 from gateway.outcome import EndReason
+from gateway.protocol.registry import NUMBERS
 from gateway.session.record import SessionRecord
 from gateway.session.serve import serve
 from gateway.session.service import Service
 from gateway.transport.base import Address
-from gateway.transport.listener import Endpoint
-from gateway.transport.listener import Transport
+from gateway.transport.engine import Endpoint
+from gateway.transport.engine import Transport
 from gateway.transport.tls import ServerTls
-from gateway.transport.upstream import GeventConnector
 from gateway.upstream.connect import Dialer
 from gateway.upstream.resolve import Resolver
 from gateway.worker.assemble import Assembly
@@ -44,7 +44,7 @@ def run(index: int, inheritance: Inheritance, ready_fd: int) -> int:
     stop_now, drain = Event(), Event()
     gevent.signal_handler(signal.SIGTERM, stop_now.set)
     gevent.signal_handler(signal.SIGQUIT, drain.set)
-    transport = Transport(_Trouble(inheritance.log, index))
+    transport = Transport(_Trouble(inheritance.log, index), inheritance.table, index)
     _listen(transport, inheritance)
     os.write(ready_fd, b"R")
     os.close(ready_fd)
@@ -59,7 +59,7 @@ def run(index: int, inheritance: Inheritance, ready_fd: int) -> int:
 
 
 def _listen(transport: Transport, inheritance: Inheritance) -> None:
-    dialer = Dialer(GeventConnector(), Resolver())
+    dialer = Dialer(transport, Resolver())
     assembly = Assembly(inheritance.config, inheritance.tls, dialer, inheritance.log)
     services = {
         (bound.protocol, bound.interface): assembly.service(bound.protocol, bound.interface)
@@ -80,6 +80,7 @@ def _endpoint(service: Service, tls: ServerTls) -> Endpoint:
         login_timeout_s=service.login_timeout_s,
         on_session=partial(serve, service=service),
         on_end_early=partial(_log_early_end, service),
+        protocol=NUMBERS[service.spec.name],
     )
 
 
@@ -97,7 +98,7 @@ def _watch_master(inheritance: Inheritance, drain: Event) -> None:
 
 def _wait_for_sessions(transport: Transport, stop_now: Event, patience_s: float | None) -> None:
     deadline = None if patience_s is None else time.monotonic() + patience_s
-    while transport.sessions and not stop_now.is_set() and (deadline is None or time.monotonic() < deadline):
+    while transport.live and not stop_now.is_set() and (deadline is None or time.monotonic() < deadline):
         stop_now.wait(_POLL_S)
 
 

@@ -392,7 +392,8 @@ SERVER: Final[tuple[ServerConversation, ...]] = (
     ended(EndReason.EVICTED, b"421 4.7.0 Too many connections, try again later\r\n"),
     ended(EndReason.SHUTDOWN, b"421 4.3.2 Shutting down\r\n"),
     ended(EndReason.LOGGED_OFF, b"421 4.7.0 Disconnected by the administrator\r\n"),
-    ended(EndReason.LOGIN_TIMEOUT, b"421 4.4.2 Too slow to log in\r\n"),
+    ended(EndReason.LOGIN_TIMEOUT, b"421 4.7.0 Too slow to log in\r\n"),
+    ended(EndReason.IDLE_TIMEOUT, b"421 4.7.0 Idle for too long\r\n"),
     ended(EndReason.TOO_MANY_FAILURES, b"421 4.7.0 Too many failed logins\r\n"),
     ended(EndReason.CLIENT_LOST, b""),
 )

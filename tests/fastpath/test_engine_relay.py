@@ -12,7 +12,6 @@ import pytest
 from gateway.outcome import EndReason
 from gateway.transport.base import RelayEnd
 from gateway.transport.base import RelayLimits
-from gateway.transport.relay import Relay
 from gateway.transport.tls import ServerTls
 from gateway.transport.tls import client_context
 from tests.fastpath.conftest import SMALL_BUFFER_OCTETS
@@ -23,7 +22,6 @@ from tests.unit.transport.peers import TlsPeer
 from tests.unit.transport.peers import after
 from tests.unit.transport.peers import fault
 from tests.unit.transport.peers import reset
-from tests.unit.transport.peers import soon
 
 pytestmark = pytest.mark.usefixtures("open_descriptors")
 
@@ -124,45 +122,6 @@ def test_reader_that_stalls_holds_the_sender_back(narrow: Joined, direction: str
     else:
         assert receive_exactly(target, len(data)) == data
     sending.get()
-
-
-class AlwaysReady:
-    """A channel that has octets and takes octets without end (or 100,000 times, should nobody stop it)."""
-
-    descriptor = -1
-    queued = 0
-    wanted = 0
-
-    def __init__(self) -> None:
-        self.left = 100_000
-
-    def receive(self, _: int) -> bytes:
-        self.left -= 1
-        return b"x" if self.left > 0 else b""
-
-    def queue(self, data: bytes) -> None:
-        pass
-
-    def flush(self) -> bool:
-        return True
-
-    def finish(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-
-def test_a_pair_that_is_always_ready_does_not_starve_the_hub() -> None:
-    ends: list[RelayEnd] = []
-    relay = Relay((AlwaysReady(), b""), (AlwaysReady(), b""), UNLIMITED, lambda _: b"", ends.append)
-    relay.start()
-    for _ in range(20):
-        gevent.sleep(0)
-    relay.end(EndReason.LOGGED_OFF)
-    soon(lambda: bool(ends))
-    assert ends[0].reason is EndReason.LOGGED_OFF
-    assert 0 < ends[0].octets_in < 1000
 
 
 # ---- ends

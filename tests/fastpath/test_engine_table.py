@@ -161,8 +161,13 @@ def test_end_is_reported_before_the_slot_is_given_back(admitting: Worker, table:
     joined.close()
 
 
-def test_table_without_a_slot_refuses(make_worker: MakeWorker) -> None:
-    table = SessionTable.create(slots=2, workers=1)
+@pytest.fixture
+def small_table() -> SessionTable:
+    return SessionTable.create(slots=2, workers=1)
+
+
+def test_table_without_a_slot_refuses(small_table: SessionTable, make_worker: MakeWorker) -> None:
+    table = small_table
     worker = make_worker(table=table, protocol=IMAP)
     sessions = [worker.serve_by_hand(worker.greeted()) for _ in range(2)]
     for number, session in enumerate(sessions):

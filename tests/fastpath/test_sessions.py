@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from collections.abc import Iterator
 
 import pytest
@@ -15,7 +16,9 @@ from gateway._sessions import Outcome
 from gateway._sessions import SessionTable
 from gateway._sessions import SlotState
 from gateway._sessions import Why
+from gateway._sessions import signal_at_fault_point
 from tests.support.forks import fork_and_run
+from tests.support.forks import wait_for_success
 from tests.support.session_memory import faults_of
 from tests.support.waiting import wait_until
 
@@ -111,7 +114,7 @@ def test_nothing_can_be_done_to_a_session_that_is_over(table: SessionTable) -> N
     assert faults_of(table) == []
 
 
-@given(st.text(max_size=130))
+@given(st.text(max_size=130) | st.text("aä€😀\0", min_size=30, max_size=130))
 def test_text_is_kept_as_far_as_it_fits_in_whole_characters(text: str) -> None:
     table = SessionTable.create(slots=1, workers=1)
     handle = admit(table)
@@ -180,6 +183,7 @@ def test_full_table_of_authenticated_sessions_refuses() -> None:
         assert table.authenticate(*admit(table), b"alice", None, by_address=True) is Outcome.DONE
     assert table.admit(0, IMAP, ipv4(1), 1, 1, 1) is None
     assert table.next_evicted(0) is None
+    assert faults_of(table) == []
 
 
 def test_large_table_evicts_while_some_slots_are_left_so_that_no_newcomer_is_refused() -> None:
@@ -390,6 +394,58 @@ def churning(table: SessionTable) -> Iterator[list[int]]:
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+
+
+def test_record_is_never_half_of_one_session_and_half_of_the_next(table: SessionTable) -> None:
+    first = admit(table, sid=1)
+    table.describe(*first, vpn_user="first")
+    reader, answer = start_reader_that_stops(table, fault_point=1)  # the slot was copied, the texts not yet
+    table.release(*first)
+    table.describe(*admit(table, sid=2), vpn_user="second")
+    assert answer_of(reader, answer) == "2 second"
+
+
+def test_text_is_never_half_old_and_half_new(table: SessionTable) -> None:
+    handle = admit(table, sid=1)
+    table.describe(*handle, vpn_user="old" * 10)
+
+    def describe_slowly() -> None:
+        signal_at_fault_point(1, signal.SIGSTOP)  # the new text stands over the beginning of the old one
+        table.describe(*handle, vpn_user="new")
+
+    writer = start_and_wait_until_it_stops(describe_slowly)
+    reader, answer = start_reader_that_stops(table, fault_point=2)  # all was copied, nothing checked yet
+    os.kill(writer, signal.SIGCONT)
+    wait_for_success([writer])
+    assert answer_of(reader, answer) == "1 new"
+
+
+def start_and_wait_until_it_stops(function: Callable[[], object]) -> int:
+    pid = fork_and_run(function)
+    _, status = os.waitpid(pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    return pid
+
+
+def start_reader_that_stops(table: SessionTable, fault_point: int) -> tuple[int, int]:
+    """Process and pipe of one that reads the only session, stopped on the way."""
+    reading, writing = os.pipe()
+
+    def read() -> None:
+        signal_at_fault_point(fault_point, signal.SIGSTOP)
+        (record,) = table.sessions()
+        os.write(writing, f"{record.sid} {record.vpn_user}".encode())
+
+    pid = start_and_wait_until_it_stops(read)
+    os.close(writing)
+    return pid, reading
+
+
+def answer_of(pid: int, pipe: int) -> str:
+    os.kill(pid, signal.SIGCONT)
+    wait_for_success([pid])
+    with open(pipe) as answer:
+        return answer.read()
 
 
 def test_records_are_never_torn_while_others_write(table: SessionTable, churning: list[int]) -> None:

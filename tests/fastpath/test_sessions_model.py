@@ -147,4 +147,4 @@ def is_readable(fd: int) -> bool:
 
 
 TestTableAgainstModel = TableAgainstModel.TestCase
-TestTableAgainstModel.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestTableAgainstModel.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)

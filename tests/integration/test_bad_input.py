@@ -236,3 +236,18 @@ def test_what_is_pipelined_behind_a_login_reaches_the_mail_server_after_it(
         client.expect_line(rb"\+OK.*")
         client.expect(b"STAT\r\nLIST\r\n")
         client.close()
+
+
+def test_a_client_that_leaves_while_the_mail_server_is_silent_ends_both(
+    gateway: StartGateway, ca: CertificateAuthority
+) -> None:
+    with FakeUpstream(silence()) as upstream:
+        running = gateway(pop3s=mail_server(upstream.port))
+        client = greeted(running, "pop3s", ca)
+        client.send(LOGINS["pop3s"])
+        upstream.wait_for_connection()
+        started = time.monotonic()
+        client.reset()
+        running.log.wait_for("session_end")
+        assert time.monotonic() - started < 5
+        upstream.wait_until_played()

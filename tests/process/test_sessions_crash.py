@@ -16,7 +16,7 @@ import pytest
 from gateway._sessions import Outcome
 from gateway._sessions import SessionTable
 from gateway._sessions import SlotState
-from gateway._sessions import die_at_fault_point
+from gateway._sessions import signal_at_fault_point
 from tests.support.forks import fork_and_run
 from tests.support.session_memory import faults_of
 
@@ -46,6 +46,8 @@ class Scene:
 
 def make_scene() -> Scene:
     table = SessionTable.create(slots=32, workers=2)
+    for handle in [admit(table, ALIVE) for _ in range(12)]:
+        table.release(*handle)  # the slots that the dead worker gets were the other's
     others, mine = sessions_in_every_state(table, ALIVE), sessions_in_every_state(table, DEAD)
     hear_of_evictions(table)
     table.set_caps(0, 3, None)  # two of each worker's are not authenticated: that is one too many
@@ -94,7 +96,7 @@ def run_until_fault_point(count: int, operation: Callable[[], object]) -> bool:
     """Whether it was killed there; False: it was through before."""
 
     def run() -> None:
-        die_at_fault_point(count)
+        signal_at_fault_point(count)
         operation()
 
     _, status = os.waitpid(fork_and_run(run), 0)
@@ -188,7 +190,7 @@ KILLS = 400
 
 def work(table: SessionTable, worker: int, seed: int, fault_point: int) -> None:
     """What a worker does all day, until it dies of itself or is killed."""
-    die_at_fault_point(fault_point)
+    signal_at_fault_point(fault_point)
     chance = random.Random(seed)  # noqa: S311
     sessions: list[Handle] = []
     while True:

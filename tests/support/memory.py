@@ -9,9 +9,11 @@ from typing import NoReturn
 from OpenSSL import SSL
 
 from gateway._fastpath import FrameBuffer
+from gateway.errors import Refused
 from gateway.errors import SessionEnded
 from gateway.errors import UpstreamLost
 from gateway.outcome import EndReason
+from gateway.outcome import Refusal
 from gateway.outcome import State
 from gateway.transport.base import Address
 from gateway.transport.base import RelayEnd
@@ -68,6 +70,9 @@ class MemoryClient(_Memory):
     accepted_at: float = field(default_factory=time.monotonic)
     states: list[State] = field(default_factory=list)
     pauses_s: list[float] = field(default_factory=list)
+    over_limit: bool = False
+    admitted: tuple[str, int | None, bool] | None = None
+    texts: tuple[str, ...] = ()
     joined: UpstreamConnection | None = None
     limits: RelayLimits | None = None
     on_relay_end: Callable[[RelayEnd], None] | None = None
@@ -77,6 +82,15 @@ class MemoryClient(_Memory):
 
     def advance(self, state: State) -> None:
         self.states.append(state)
+
+    def admit(self, user: str, limit: int | None, by_address: bool) -> None:
+        self.admitted = (user, limit, by_address)
+        if self.over_limit:
+            raise Refused(Refusal.SESSION_LIMIT)
+        self.advance(State.AUTHENTICATED)
+
+    def describe(self, *, vpn_user: str, mail_user: str, server: str, group_policy: str) -> None:
+        self.texts = (vpn_user, mail_user, server, group_policy)
 
     def end(self, reason: EndReason) -> None:
         self.ended = reason

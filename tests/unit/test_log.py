@@ -4,12 +4,14 @@ import json
 import os
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.log import MAX_VALUE
 from gateway.log import Level
 from gateway.log import Log
+from gateway.log import fault
 
 
 def lines_of(style: str, *events: tuple[str, dict[str, str | int | float | bool | None]]) -> list[str]:
@@ -60,6 +62,29 @@ def test_json_gives_the_value_back(value: str) -> None:
 def test_long_values_are_cut() -> None:
     (line,) = lines_of("logfmt", ("x", {"user": "a" * 10_000}))
     assert len(line) < MAX_VALUE + 100
+
+
+@pytest.mark.parametrize("style", ["logfmt", "json"])
+@pytest.mark.parametrize("char", ["\u0378", "\U0001f600", '"', "\\", "\x01", "a"])
+def test_no_line_is_longer_than_what_a_pipe_takes_at_once(style: str, char: str) -> None:
+    hostile = char * 2000
+    fields = {"user": hostile, "mail_user": hostile, "server": hostile, "detail": hostile, "server_name": hostile}
+    (line,) = lines_of(style, ("auth_failed", {**fields}))
+    assert len(line.encode()) + 1 <= 4096  # PIPE_BUF
+    assert style == "logfmt" or json.loads(line)["user"].endswith("…")
+
+
+def test_a_fault_names_the_innermost_place_first_and_quotes_nothing() -> None:
+    def inner() -> None:
+        int("secret")
+
+    try:
+        inner()
+    except ValueError as error:
+        said = fault(error)
+    assert re.fullmatch(
+        r"ValueError in test_log\.py:\d+ inner < test_log\.py:\d+ test_a_fault_names_the_innermost_place_.*", said
+    )
 
 
 def test_a_level_below_the_configured_one_writes_nothing() -> None:

@@ -11,11 +11,11 @@ such an Access-Accept treated as an Access-Reject.
 Source: RFC 2865 sections 5.18, 5.25, 5.27, 5.28; Cisco's list of RADIUS attributes for the ASA.
 """
 
-import re
 from typing import Final
 
 from gateway.aaa.base import Identity
 from gateway.aaa.base import Overrides
+from gateway.aaa.policy_name import policy_name
 from gateway.aaa.radius.answers import CISCO_ASA
 from gateway.aaa.radius.answers import Answer
 from gateway.aaa.radius.answers import Key
@@ -33,13 +33,13 @@ _SIMULTANEOUS_LOGINS: Final = (CISCO_ASA, 2)
 _GROUP_POLICY: Final = (CISCO_ASA, 25)
 
 _NAMES: Final[dict[Key, str]] = {
+    _CLASS: "Class",
     _SESSION_TIMEOUT: "Session-Timeout",
     _IDLE_TIMEOUT: "Idle-Timeout",
     _ACCESS_HOURS: "Access-Hours",
     _SIMULTANEOUS_LOGINS: "Simultaneous-Logins",
     _GROUP_POLICY: "Group-Policy",
 }
-_ORGANISATIONAL_UNIT: Final = re.compile(r"OU=([^;]+);?")
 
 
 def identity_of(user: str, accept: Answer) -> Identity:
@@ -70,15 +70,13 @@ def _escaped(char: str) -> str:
 def _named_policy(accept: Answer) -> str | None:
     named = _text(accept, _GROUP_POLICY)
     if named is not None:
-        return _unit(named) or named
-    printable = [text for text in map(_printable, accept.values(_CLASS)) if text]
-    units = filter(None, map(_unit, printable))
+        return policy_name(named)
+    classes = accept.values(_CLASS)
+    printable = [text for text in map(_printable, classes) if text]
+    if any(value.startswith(b"OU=") and _printable(value) is None for value in classes):
+        raise _unreadable(_CLASS)  # meant as a policy, and the default is no substitute for it
+    units = (policy_name(text) for text in printable if policy_name(text) != text)
     return next(units, None) or next(iter(printable), None)
-
-
-def _unit(text: str) -> str | None:
-    match = _ORGANISATIONAL_UNIT.fullmatch(text)
-    return match[1] if match else None
 
 
 def _text(accept: Answer, key: Key) -> str | None:

@@ -37,14 +37,12 @@ class GroupPolicySettings:
         3,
         "The most logins of one user at a time; 0: nobody may log in; none: no limit.",
         asa="vpn-simultaneous-logins",
-        not_yet="there is no limit",
     )
     count_logins_by: CountLoginsBy = setting(
         choice(CountLoginsBy),
         CountLoginsBy.ADDRESS,
         "What counts as one login: a device (all sessions of a user from one address; a mail program opens several), "
         "or each session.",
-        not_yet="there is no limit",
     )
     idle_timeout_s: float | None = setting(
         optional(DURATION),
@@ -60,7 +58,6 @@ class GroupPolicySettings:
         None,
         "The time range in which these users may be logged in.",
         asa="vpn-access-hours",
-        not_yet="they may log in at any time",
         example="OFFICE",
     )
     allowed_protocols: frozenset[ProtocolName] = setting(
@@ -86,7 +83,6 @@ class GroupPolicySettings:
         None,
         "A text shown at login (an IMAP [ALERT], and the portal).",
         asa="banner",
-        not_yet="no text is shown",
         example="Authorised use only.",
     )
     server: str | None = setting(
@@ -100,6 +96,16 @@ class GroupPolicySettings:
 BUILT_IN_POLICY: Final = GroupPolicySettings(name="built-in", simultaneous_logins=None, idle_timeout_s=None)
 
 
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What AAA says of this one user; it wins over the group policy. None: not said. Times in seconds."""
+
+    session_timeout_s: float | None = None
+    idle_timeout_s: float | None = None
+    simultaneous_logins: int | None = None
+    access_hours: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeRange:
     """When something is allowed, in local time: in the absolute span, and in a periodic one if there are any."""
@@ -110,7 +116,6 @@ class TimeRange:
         (),
         "A span of each week; a line for each.",
         asa="periodic",
-        not_yet="no hours are looked at",
         example="weekdays 08:00 to 18:00",
     )
     absolute: Absolute | None = setting(
@@ -118,7 +123,6 @@ class TimeRange:
         None,
         "A span with a date.",
         asa="absolute",
-        not_yet="no hours are looked at",
         example="start 08:00 2026-01-31 end 18:00 2026-12-31",
     )
 

@@ -99,13 +99,11 @@ class ProtocolSettings:
         20,
         "The most sessions that are not authenticated; over it, the oldest of them ends; none: no cap.",
         asa="outstanding",
-        not_yet="there is no cap",
     )
     outstanding_per_address: int | None = setting(
         optional(number(1, 1_000_000)),
         None,
-        "Likewise for the sessions of one client address.",
-        not_yet="there is no cap",
+        "Likewise for the sessions of one client address, an IPv6 address by its /64.",
     )
     name_separator: str | None = setting(
         optional(SEPARATOR),

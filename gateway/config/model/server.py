@@ -14,6 +14,7 @@ from gateway.config.kinds import listed
 from gateway.config.kinds import number
 from gateway.config.kinds import optional
 from gateway.config.kinds import some_of
+from gateway.config.model.words import AccountingFull
 from gateway.config.model.words import FirewallMode
 from gateway.config.model.words import LogFormat
 from gateway.config.model.words import LogLevel
@@ -55,6 +56,11 @@ class GatewaySettings:
     workers: int | None = setting(
         optional(number(1, 1024), absent="auto"), None, "Worker processes; auto: one for each CPU."
     )
+    maximum_sessions: int = setting(
+        number(1_000, 1_000_000),
+        200_000,
+        "Sessions of all workers at a time; memory is taken for those that there are.",
+    )
     user: str | None = setting(
         optional(NAME),
         None,
@@ -73,6 +79,12 @@ class GatewaySettings:
     )
     shutdown_grace_s: float | None = setting(
         optional(DURATION), 3600.0, "How long a worker that stops keeps its sessions; none: until they end."
+    )
+    accounting_full: AccountingFull = setting(
+        choice(AccountingFull),
+        AccountingFull.DENY,
+        "When the disk has no room for accounting: deny refuses new logins, allow lets them go unaccounted; "
+        "sessions that run are accounted to their end in either case.",
     )
     relay_buffer_octets: int = setting(
         SIZE, 65536, "The most that is read at once from one side of a session.", not_yet="64k are used"

@@ -76,6 +76,13 @@ class AccountingMode(StrEnum):
     SIMULTANEOUS = "simultaneous"
 
 
+class AccountingFull(StrEnum):
+    """What becomes of a login whose accounting the disk has no room for."""
+
+    DENY = "deny"
+    ALLOW = "allow"
+
+
 class MessageAuthenticator(StrEnum):
     REQUIRE = "require"
     ALLOW = "allow"

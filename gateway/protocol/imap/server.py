@@ -105,8 +105,11 @@ class Server:
     def too_long(self) -> Step:
         return _close(EndReason.LINE_TOO_LONG)
 
-    def accept(self, upstream: UpstreamReady) -> bytes:
+    def accept(self, upstream: UpstreamReady, banner: str | None = None) -> bytes:
         """A client that asked for capabilities ignores those in the OK, so it gets them before (as Dovecot does)."""
+        return _alert(banner) + self._logged_in(upstream)
+
+    def _logged_in(self, upstream: UpstreamReady) -> bytes:
         if upstream.capabilities is None:
             return self._tag + b" OK Logged in.\r\n"
         shown = b" ".join((b"CAPABILITY", *(each for each in upstream.capabilities if not _is_hidden(each))))
@@ -262,3 +265,8 @@ _RECEIVERS: Final[Mapping[State, Callable[[Server, bytes], Step]]] = MappingProx
         State.RESPONSE: Server._receive_response,
     }
 )
+
+
+def _alert(banner: str | None) -> bytes:
+    """A text that the program must show its user (RFC 9051 section 7.1)."""
+    return b"* OK [ALERT] " + " ".join(banner.split()).encode() + b"\r\n" if banner else b""

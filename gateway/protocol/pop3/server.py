@@ -61,7 +61,7 @@ class Server:
     def too_long(self) -> Step:
         return self._close(EndReason.LINE_TOO_LONG)
 
-    def accept(self, upstream: UpstreamReady) -> bytes:
+    def accept(self, upstream: UpstreamReady, banner: str | None = None) -> bytes:
         return b"+OK Logged in.\r\n"
 
     def refuse(self, refusal: Refusal) -> bytes:

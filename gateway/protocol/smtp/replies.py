@@ -30,7 +30,7 @@ FAREWELLS: Final[Mapping[EndReason, bytes]] = MappingProxyType(
     {
         EndReason.HANDSHAKE_FAILED: b"",
         EndReason.HANDSHAKE_TIMEOUT: b"",
-        EndReason.LOGIN_TIMEOUT: b"421 4.4.2 Too slow to log in\r\n",
+        EndReason.LOGIN_TIMEOUT: b"421 4.7.0 Too slow to log in\r\n",
         EndReason.LOGOUT: b"221 2.0.0 Bye\r\n",
         EndReason.TOO_MANY_ERRORS: b"421 4.7.0 Too many bad commands\r\n",
         EndReason.TOO_MANY_FAILURES: b"421 4.7.0 Too many failed logins\r\n",
@@ -47,7 +47,7 @@ FAREWELLS: Final[Mapping[EndReason, bytes]] = MappingProxyType(
         EndReason.INTERNAL_ERROR: b"421 4.3.0 Internal error\r\n",
         EndReason.UPSTREAM_CLOSED: b"",
         EndReason.UPSTREAM_LOST: b"421 4.4.2 Lost the mail server\r\n",
-        EndReason.IDLE_TIMEOUT: b"421 4.4.2 Idle for too long\r\n",
+        EndReason.IDLE_TIMEOUT: b"421 4.7.0 Idle for too long\r\n",
         EndReason.SESSION_TIMEOUT: b"421 4.7.0 Session time is over\r\n",
     }
 )

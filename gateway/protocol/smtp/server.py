@@ -64,7 +64,7 @@ class Server:
     def too_long(self) -> Step:
         return self._close(EndReason.LINE_TOO_LONG)
 
-    def accept(self, upstream: UpstreamReady) -> bytes:
+    def accept(self, upstream: UpstreamReady, banner: str | None = None) -> bytes:
         """The capabilities stay those of our EHLO: a client need not ask again (RFC 4954 section 4)."""
         return b"235 2.7.0 Authentication successful\r\n"
 

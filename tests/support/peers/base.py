@@ -44,6 +44,7 @@ class Peer(ABC):
     packages: ClassVar[Mapping[str, str]]
     """Executable -> the Debian package that brings it."""
     needs_root: ClassVar[bool] = False
+    start_timeout_s: float = START_TIMEOUT_S
     directory: Path
     _process: subprocess.Popen[bytes] | None = None
     _paused: tuple[processes.Process, ...] = ()
@@ -147,7 +148,7 @@ class Peer(ABC):
 
     def _wait_for_answer(self) -> None:
         process = self._running()
-        deadline = time.monotonic() + START_TIMEOUT_S
+        deadline = time.monotonic() + self.start_timeout_s
         while True:
             try:
                 return self.probe()

@@ -73,7 +73,7 @@ def test_a_sound_configuration_exits_0(write: Callable[[str], Path]) -> None:
 
 
 def test_warnings_exit_1(write: Callable[[str], Path]) -> None:
-    result = check(write("outstanding = 5\n"))
+    result = check(write("[metrics]\nlisten = 127.0.0.1:9180\n"))
     assert result.exit_code == 1
     assert result.output.endswith("1 problem: 0 errors, 1 warning\n")
 
@@ -151,7 +151,7 @@ def test_load_or_exit_gives_warnings_to_who_asks_for_them(
     write: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     warned: list[str] = []
-    path = write("outstanding = 5\n")
+    path = write("[metrics]\nlisten = 127.0.0.1:9180\n")
     load_or_exit(path, lambda _, problems: warned.extend(problem.code for problem in problems))
     assert warned == ["W101"]
     assert capsys.readouterr() == ("", "")

@@ -2,7 +2,9 @@
 
 import dataclasses
 import os
+import re
 import time
+from typing import Any
 
 import pytest
 
@@ -67,7 +69,7 @@ class Bench:
             is_allowed_server={"192.0.2.9"}.__contains__,
             default_server="192.0.2.5",
             chain=Chain([]),
-            policies=Policies({}, BUILT_IN_POLICY),
+            policies=Policies({}, BUILT_IN_POLICY, {}),
             mail_servers=MailServers(pop3.SPEC, settings, Dialer(self.connector, Resolver())),
             mailhost=True,
             max_login_attempts=3,
@@ -80,8 +82,8 @@ class Bench:
         )
         self.service = dataclasses.replace(service, **changes)  # type: ignore[arg-type]
 
-    def serve(self, octets: bytes, ended: EndReason = EndReason.CLIENT_CLOSED) -> MemoryClient:
-        client = MemoryClient(octets, ended=ended)
+    def serve(self, octets: bytes, ended: EndReason = EndReason.CLIENT_CLOSED, **facts: Any) -> MemoryClient:
+        client = MemoryClient(octets, ended=ended, **facts)
         serve(client, self.service)
         return client
 
@@ -126,6 +128,15 @@ def test_a_refusal_is_delayed_answered_and_the_next_attempt_may_succeed() -> Non
     assert bench.connector.opened[0].closed
 
 
+def test_a_name_of_an_earlier_attempt_is_not_logged_for_a_later_one() -> None:
+    bench = Bench(REJECTS)
+    bench.serve(b"USER alice@192.0.2.9\r\nPASS wrong\r\nUSER b\tob\r\nPASS wrong\r\n")
+    first, second, end = bench.log().splitlines()
+    assert 'user="alice" mail_user="alice" server="192.0.2.9"' in first
+    assert "alice" not in second + end
+    assert "192.0.2.9" not in second + end
+
+
 def test_too_many_refusals_end_the_session() -> None:
     bench = Bench(REJECTS, REJECTS, REJECTS)
     client = bench.serve(LOGIN * 4)
@@ -146,7 +157,7 @@ def test_a_mail_server_that_is_away_is_no_wrong_password() -> None:
 
 def test_aaa_is_asked_for_the_vpn_user_and_the_mail_server_for_the_mail_user() -> None:
     backend = Backend()
-    policies = Policies({"MAIL": GroupPolicySettings(name="MAIL", idle_timeout_s=60.0)}, None)
+    policies = Policies({"MAIL": GroupPolicySettings(name="MAIL", idle_timeout_s=60.0)}, None, {})
     bench = Bench(WELCOME, chain=Chain([AaaMethod("LOCAL", backend)]), policies=policies)
     client = bench.serve(b"USER vpn:alice@192.0.2.9\r\nPASS secret:m4il\r\n")
     assert backend.asked == [("vpn", b"secret")]
@@ -163,8 +174,25 @@ def test_aaas_no_opens_no_connection() -> None:
     assert b"-ERR [AUTH]" in client.written
 
 
+def test_the_vpn_user_is_counted_and_described() -> None:
+    policy = GroupPolicySettings(name="MAIL", simultaneous_logins=2)
+    bench = Bench(WELCOME, policies=Policies({}, policy, {}))
+    client = bench.serve(b"USER vpn:alice\r\nPASS secret\r\n")
+    assert client.admitted == ("vpn", 2, True)
+    assert client.texts == ("vpn", "alice", "192.0.2.5", "MAIL")
+
+
+def test_one_login_too_many_is_told_and_leaves_the_mail_server() -> None:
+    bench = Bench(WELCOME)
+    client = bench.serve(LOGIN, over_limit=True)
+    assert b"-ERR [IN-USE]" in client.written
+    assert client.joined is None
+    assert bench.connector.opened[0].closed
+    assert "reason=session-limit" in bench.log()
+
+
 def test_without_a_policy_nobody_gets_in() -> None:
-    bench = Bench(WELCOME, policies=Policies({}, None))
+    bench = Bench(WELCOME, policies=Policies({}, None, {}))
     bench.serve(LOGIN)
     assert bench.connector.dialled == []
     assert "reason=policy-denied" in bench.log()
@@ -175,6 +203,13 @@ def test_a_method_that_is_not_in_effect_refuses() -> None:
     bench.serve(LOGIN)
     assert bench.connector.dialled == []
     assert "piggyback is not yet in effect" in bench.log()
+
+
+def test_a_named_server_is_known_by_one_name_however_it_is_typed() -> None:
+    bench = Bench(WELCOME, is_allowed_server=lambda _: True)
+    bench.serve(b"USER alice@2001:DB8:0::9\r\nPASS secret\r\n")
+    assert bench.connector.dialled == [("2001:db8::9", 110)]
+    assert 'server="2001:db8::9"' in bench.log()
 
 
 def test_a_server_nobody_named_is_a_refusal() -> None:
@@ -215,7 +250,7 @@ def test_a_dialogue_that_closes_says_its_last_words_once() -> None:
 def test_a_fault_of_ours_ends_one_session_and_tells_the_client_nothing() -> None:
     class Broken(Backend):
         def authenticate(self, user: str, password: bytes, facts: ClientFacts, deadline: float) -> Identity:
-            raise ZeroDivisionError
+            raise ZeroDivisionError(password)
 
     bench = Bench(WELCOME, chain=Chain([AaaMethod("LOCAL", Broken())]))
     client = bench.serve(LOGIN)
@@ -223,5 +258,6 @@ def test_a_fault_of_ours_ends_one_session_and_tells_the_client_nothing() -> None
     assert b"ZeroDivision" not in client.written
     log = bench.log()
     assert "event=internal_error" in log
+    assert re.search(r"ZeroDivisionError in test_serve\.py:\d+ authenticate < chain\.py:\d+ apply < ", log)
     assert "reason=internal-error" in log
     assert "secret" not in log

@@ -18,8 +18,6 @@ import pytest
 from gateway.errors import SessionEnded
 from gateway.errors import UpstreamLost
 from gateway.outcome import EndReason
-from gateway.transport.channel import PlainChannel
-from gateway.transport.client import GeventClientConnection
 from gateway.transport.stream import INPUT_OCTETS
 from gateway.transport.tls import CertificateFiles
 from gateway.transport.tls import ServerTls
@@ -289,20 +287,13 @@ def test_tls_is_started_once(
 
 
 @pytest.fixture
-def owner(tcp_pair: tuple[socket.socket, socket.socket], server_tls: ServerTls) -> Iterator[GeventClientConnection]:
-    """The client of a session that this greenlet owns, and that will be ended in a moment."""
-    near, far = tcp_pair
-    client = GeventClientConnection(
-        PlainChannel(near), near.getpeername(), near.getsockname(), time.monotonic(), lambda _: None
-    )
-    peer = TlsPeer(cooperative(far))
-    shaking = gevent.spawn(peer.handshake)
-    client.start_tls(server_tls, after(1))
-    shaking.get()
-    gevent.spawn_later(0.02, client.end, EndReason.LOGGED_OFF)
-    yield client
-    client.close()
-    peer.close()
+def owner() -> Iterator[None]:
+    """This greenlet's session will be ended in a moment."""
+    timer = gevent.get_hub().loop.timer(0.02)
+    timer.start(gevent.getcurrent().throw, SessionEnded(EndReason.LOGGED_OFF))
+    yield
+    timer.stop()
+    timer.close()
 
 
 def assert_logged_off(action: Callable[[], object]) -> None:

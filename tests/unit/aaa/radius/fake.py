@@ -117,7 +117,7 @@ class FakeRadius:
         self._socket.setsockopt(gevent.socket.SOL_SOCKET, gevent.socket.SO_RCVBUF, 1 << 22)
         self._socket.bind((host, 0))
         self.port: int = self._socket.getsockname()[1]
-        self._greenlets: set[gevent.Greenlet] = set()
+        self._greenlets: set[gevent.Greenlet[..., None]] = set()
 
     def __enter__(self) -> Self:
         self._spawn(0.0, self._serve)

@@ -118,8 +118,19 @@ class TestIncC1BlastRadius:
             raw_reply(attribute(SIGNATURE, bytes(17))),
             raw_reply(HONEST[20:38] + HONEST[20:38]),
             raw_reply(MAILUSERS + attribute(SIGNATURE, REQUEST.octets[22:38])),
+            reply(ASKED, attributes=attribute(SIGNATURE, bytes(16))),
         ],
-        ids=["zeros", "of another request", "of a Reject", "short", "empty", "long", "twice", "of the request itself"],
+        ids=[
+            "zeros",
+            "of another request",
+            "of a Reject",
+            "short",
+            "empty",
+            "long",
+            "twice the same",
+            "of the request itself",
+            "right, then wrong",
+        ],
     )
     def test_inc_C1_a_wrong_signature_is_never_believed(self, datagram: bytes, must_be_signed: bool) -> None:  # noqa: N802
         assert why_dropped(datagram, must_be_signed=must_be_signed) is Drop.SIGNATURE
@@ -165,6 +176,7 @@ class TestIncC1BlastRadius:
         (reply(ASKED_OTHER), Drop.AUTHENTICATOR),
         (bytes((ACCEPT,)) + reply(ASKED, REJECT)[1:], Drop.AUTHENTICATOR),
     ],
+    ids=lambda value: value.name if isinstance(value, Drop) else "",
 )
 def test_inc_F3_a_lie_is_dropped_with_its_reason(datagram: bytes, reason: Drop) -> None:  # noqa: N802
     assert why_dropped(datagram) is reason
@@ -177,7 +189,7 @@ def test_an_answer_to_a_login_is_no_answer_to_accounting(code: int) -> None:
     assert bad.value.reason is Drop.CODE
 
 
-@pytest.mark.parametrize("datagram", [b"", bytes(19), bytes(4097)])
+@pytest.mark.parametrize("datagram", [b"", bytes(19), bytes(4097)], ids=len)
 def test_a_datagram_of_an_impossible_size_has_no_identifier(datagram: bytes) -> None:
     with pytest.raises(BadAnswer):
         identifier_of(datagram)

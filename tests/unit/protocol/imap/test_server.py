@@ -168,3 +168,10 @@ def test_a_password_is_in_no_repr() -> None:
     assert isinstance(attempt, LoginAttempt)
     assert attempt.password == b"hidden"
     assert "hidden" not in repr(driver.output.items)
+
+
+def test_a_banner_is_an_alert_before_the_login_is_told() -> None:
+    server = SPEC.server(SETTINGS)
+    server.receive(b"a LOGIN alice secret")
+    said = server.accept(UpstreamReady(), "Authorised\r\n use  only, grüße")
+    assert said == "* OK [ALERT] Authorised use only, grüße\r\na OK Logged in.\r\n".encode()
