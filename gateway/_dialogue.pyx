@@ -151,8 +151,9 @@ cdef void advance_dialogue(Core *core, Side *side) noexcept nogil:
     cdef Stream *stream = &side.stream
     cdef Answer given = PENDING
     if side.wish == A_CONNECTION:
-        if stream.flags & (WRITABLE | BROKEN):
+        if stream.flags & BROKEN:
             stream.fault = socket_error(stream.fd)
+        if stream.flags & (WRITABLE | BROKEN):
             answer(core, side, GRANTED if stream.fault == 0 else PEER_LOST)
         return
     if side.wish == A_HANDSHAKE:

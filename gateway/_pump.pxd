@@ -38,6 +38,8 @@ cdef struct Pump:
     void *scanned_in
     void *scanned_out
 
-cdef void pump_forward(Pump *pump, Stream *to, const unsigned char *octets, size_t count) noexcept nogil
+cdef bint pump_forward(
+    Pump *pump, Stream *to, const unsigned char *octets, size_t count, bint are_last
+) noexcept nogil
 cdef Turn pump_turn(Pump *pump, uint32_t now) noexcept nogil
 cdef uint32_t pump_due(const Pump *pump) noexcept nogil

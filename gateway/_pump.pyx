@@ -5,36 +5,42 @@ One direction moves when its sender has octets and its receiver has taken the la
 each receiver, and a peer that does not read stops the other by TCP's own means. A half-close is passed on.
 A turn moves a bounded number of chunks: a bulk transfer does not keep the others waiting.
 
-Limits: about CHUNKS_A_TURN * 64 KiB a direction and turn; what waits for a receiver is one chunk.
+Limits: about CHUNKS_A_TURN * 128 KiB a direction and turn; what waits for a receiver is one chunk.
 """
 
 from gateway._fastpath cimport LF
 from gateway._stream cimport (
-    AT_END, BLOCKED, DEAF, DONE, ENDED, FINISHED, LOST, RECEIVE_OCTETS, READABLE, WRITABLE, Outcome, received,
-    stream_finish, stream_flush, stream_receive, stream_send,
+    AT_END, DEAF, DONE, LOST, RECEIVE_OCTETS, Outcome, received,
+    stream_finish, stream_flush, stream_receive, stream_send, stream_send_last,
 )
 
 cdef enum:
-    CHUNKS_A_TURN = 8
+    CHUNKS_A_TURN = 4
     # A TLS peer makes us answer (KeyUpdate); one that does not read the answers is not read either.
     UNREAD_ANSWERS_OCTETS = 65536
     HALF_CLOSED_TICKS = 938  # a minute without an octet is enough where one direction is left
 
 
-cdef void pump_forward(Pump *pump, Stream *to, const unsigned char *octets, size_t count) noexcept nogil:
-    """Count and send octets that came from the other side."""
+cdef bint pump_forward(
+    Pump *pump, Stream *to, const unsigned char *octets, size_t count, bint are_last
+) noexcept nogil:
+    """Count and send octets that came from the other side. False: the scanner says no."""
     if to is pump.upstream:
         pump.octets_in += count
         if pump.scan_in != NULL and not pump.scan_in(pump.scanned_in, octets, count):
             pump.verdict = SCANNER_SAYS_NO
-            return
+            return False
     else:
         pump.octets_out += count
         if pump.scan_out != NULL and not pump.scan_out(pump.scanned_out, octets, count):
             pump.verdict = SCANNER_SAYS_NO
-            return
+            return False
         pump.is_between_lines = octets[count - 1] == LF
-    stream_send(to, octets, count)
+    if are_last:
+        stream_send_last(to, octets, count)
+    else:
+        stream_send(to, octets, count)
+    return True
 
 
 cdef bint is_taken(Pump *pump, Stream *receiver, uint32_t now) noexcept nogil:
@@ -51,17 +57,18 @@ cdef Turn move(Pump *pump, Stream *sender, Stream *receiver, uint32_t now) noexc
     cdef size_t count
     cdef int chunks
     cdef Outcome outcome
+    cdef bint ends
     for chunks in range(CHUNKS_A_TURN):
         if not is_taken(pump, receiver, now) or sender.unsent > UNREAD_ANSWERS_OCTETS:
             return RESTING
         outcome = stream_receive(sender, RECEIVE_OCTETS, &count)
-        if outcome == ENDED:
-            stream_finish(receiver)
+        ends = sender.flags & AT_END and not receiver.flags & (AT_END | LOST)
         if outcome != DONE:
+            if ends:
+                stream_finish(receiver)
             return RESTING
         pump.last_octet_at = now
-        pump_forward(pump, receiver, received, count)
-        if pump.verdict == SCANNER_SAYS_NO:
+        if not pump_forward(pump, receiver, received, count, ends):
             return OVER
     return TIRED
 

@@ -85,7 +85,7 @@ cdef void start_relay(Core *core, Session *session, uint32_t idle_ticks, uint32_
 cdef void pass_on(Pump *pump, Side *side, Stream *to) noexcept nogil:
     cdef size_t held = frames_held(&side.stream.frames)
     if held > 0:
-        pump_forward(pump, to, side.stream.frames.memory + side.stream.frames.start, held)
+        pump_forward(pump, to, side.stream.frames.memory + side.stream.frames.start, held, False)
     frames_clear(&side.stream.frames)
 
 

@@ -6,7 +6,7 @@ from gateway._fastpath cimport Frames
 from gateway._wheel cimport Timer
 
 cdef enum:
-    RECEIVE_OCTETS = 65536  # of one recv()
+    RECEIVE_OCTETS = 131072  # of one recv()
     RECORD_OCTETS = 16384 + 256 + 5  # the largest TLS record, RFC 8446 section 5.2
 
 cdef enum Flag:
@@ -14,8 +14,7 @@ cdef enum Flag:
     WRITABLE = 1 << 1
     PEER_SENT_FIN = 1 << 2
     BROKEN = 1 << 3  # epoll reported an error or a hang-up: recv() tells which
-    DRAINED = 1 << 4  # a FIN is all that is left to receive
-    AT_END = 1 << 5  # the peer has said all it will, and we have it
+    AT_END = 1 << 5  # there is nothing more to receive: close_notify or a FIN came
     LOST = 1 << 6  # reset, or broken TLS: nothing more can be received
     DEAF = 1 << 7  # the peer takes no more; what is sent to it is dropped
     FINISHED = 1 << 8  # we have said all we will
@@ -69,5 +68,6 @@ cdef Outcome stream_read_on(Stream *stream, size_t *count) noexcept nogil
 cdef void stream_put(Stream *stream, const unsigned char *octets, size_t count) noexcept nogil
 cdef void stream_flush(Stream *stream) noexcept nogil
 cdef void stream_send(Stream *stream, const unsigned char *octets, size_t count) noexcept nogil
+cdef void stream_send_last(Stream *stream, const unsigned char *octets, size_t count) noexcept nogil
 cdef void stream_finish(Stream *stream) noexcept nogil
 cdef void stream_slim(Stream *stream) noexcept nogil

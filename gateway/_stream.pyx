@@ -82,16 +82,12 @@ cdef void fail_tls(Stream *stream) noexcept nogil:
 cdef size_t pull(Stream *stream, unsigned char *to, size_t room) noexcept nogil:
     """One recv(). 0: the flags say what happened."""
     cdef ssize_t count
-    if stream.flags & DRAINED:
-        stream.flags = (stream.flags | AT_END) & ~READABLE
-        return 0
     count = recv(stream.fd, to, room, 0)
     if count > 0:
         if <size_t> count < room and not stream.flags & BROKEN:
+            stream.flags &= ~READABLE
             if stream.flags & PEER_SENT_FIN:
-                stream.flags |= DRAINED
-            else:
-                stream.flags &= ~READABLE
+                stream.flags |= AT_END
         return count
     if count == 0 and stream.flags & DEAF and stream.fault != EPIPE:
         fail(stream, stream.fault)  # a reset that send() has met first looks like an end here
@@ -298,6 +294,15 @@ cdef void stream_send(Stream *stream, const unsigned char *octets, size_t count)
         count -= taken
     stream_put(stream, octets, count)
     stream_flush(stream)
+
+
+cdef void stream_send_last(Stream *stream, const unsigned char *octets, size_t count) noexcept nogil:
+    """Send and finish; close_notify goes in the same segment."""
+    if stream.ssl == NULL:
+        stream_send(stream, octets, count)
+    else:
+        stream_put(stream, octets, count)
+    stream_finish(stream)
 
 
 cdef void stream_finish(Stream *stream) noexcept nogil:

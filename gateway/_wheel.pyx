@@ -58,3 +58,30 @@ cdef Timer *wheel_next(Wheel *wheel, uint32_t now) noexcept nogil:
         if wheel.now == now:
             return NULL
         wheel.now += 1
+
+
+cdef class Timers:
+    """For tests: numbered timers on a wheel of their own."""
+
+    cdef Wheel wheel
+    cdef Timer timers[64]
+
+    def __cinit__(self, uint32_t now):
+        memset(&self.timers[0], 0, sizeof(self.timers))
+        wheel_start(&self.wheel, now)
+
+    def set(self, unsigned int number, uint32_t due):
+        wheel_set(&self.wheel, &self.timers[number % 64], due)
+
+    def cancel(self, unsigned int number):
+        wheel_cancel(&self.timers[number % 64])
+
+    def advance(self, uint32_t now):
+        """The numbers of those that are due, in the order in which the wheel finds them."""
+        cdef Timer *timer
+        due = []
+        while True:
+            timer = wheel_next(&self.wheel, now)
+            if timer == NULL:
+                return due
+            due.append(timer - &self.timers[0])

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Final
 from typing import cast
 
@@ -54,6 +55,8 @@ MAX_IDLE_GREENLETS: Final = 64  # each keeps its stack; more are made when more 
 FIRST_LINE_OCTETS: Final = 512
 INPUT_OCTETS: Final = 64 * 1024  # that a client may send before its login is done
 _MAPPED: Final = bytes(10) + b"\xff\xff"  # before an IPv4 address, RFC 4291 section 2.5.5.2
+
+_FIRST_EPHEMERAL_PORT: Final = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
 
 RawAddress = tuple[bytes, int, int]
 
@@ -225,7 +228,7 @@ class Transport:
         except OSError as error:
             raise UpstreamLost(f"interface {interface}: {error.strerror}") from None
         upstream = cast(EngineUpstreamConnection, self._engine.connect(packed, address[1], scope, deadline))
-        if upstream.own_address == upstream.address:
+        if address[1] >= _FIRST_EPHEMERAL_PORT and upstream.own_address == upstream.address:
             # A client port that happens to be the one asked for, on this machine: TCP connects it to itself.
             upstream.close()
             raise UpstreamLost(os.strerror(errno.ECONNREFUSED))
@@ -305,34 +308,35 @@ class _Pool:
 
     def run(self, job: Callable[..., None], *arguments: object) -> None:
         """Until it waits for the first time. Call in the hub."""
-        worker = self._idle.pop() if self._idle else greenlet(self._work, self._hub)
-        worker.switch(_Job(job, arguments))
+        if not self._idle:
+            greenlet(self._work, self._hub).switch()
+        self._idle.pop().switch(_Job(job, arguments))
 
-    def _work(self, work: object) -> None:
-        while isinstance(work, _Job):
+    def _work(self) -> None:
+        """Starts without a job: what a greenlet is started with it holds on to for as long as it lives."""
+        while (job := self._rest()) is not None:
             try:
-                work.function(*work.arguments)
+                job.function(*job.arguments)
             except GreenletExit:
                 return
             except BaseException:  # noqa: BLE001  the hub decides what it means
-                self._hub.handle_error(work.function, *sys.exc_info())
-            del work
-            work = self._rest()
+                self._hub.handle_error(job.function, *sys.exc_info())
+            del job
 
-    def _rest(self) -> object:
+    def _rest(self) -> "_Job | None":
         """Anything but a job is a late switch, meant for what this greenlet did before."""
         if len(self._idle) >= MAX_IDLE_GREENLETS:
             return None
         me = getcurrent()
         self._idle.append(me)
         try:
-            while not isinstance(work := self._hub.switch(), _Job):
+            while not isinstance(job := self._hub.switch(), _Job):
                 pass
         except BaseException:  # noqa: BLE001  as late as such a switch: nothing runs here that it could concern
             if me in self._idle:
                 self._idle.remove(me)
             return None
-        return work
+        return job
 
 
 @dataclass(frozen=True, slots=True)
