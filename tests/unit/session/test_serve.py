@@ -1,5 +1,6 @@
 """One session from its first line to the hand-over, with scripted ends: every stage's yes and no."""
 
+import base64
 import dataclasses
 import os
 import re
@@ -216,6 +217,17 @@ def test_a_server_nobody_named_is_a_refusal() -> None:
     bench = Bench(WELCOME, default_server=None)
     bench.serve(LOGIN)
     assert "reason=policy-denied" in bench.log()
+
+
+@pytest.mark.parametrize(
+    ("authzid", "is_let_in"), [(b"", True), (b"alice", True), (b"admin", False), (b"Alice", False)]
+)
+def test_nobody_logs_in_for_another(authzid: bytes, is_let_in: bool) -> None:
+    bench = Bench(WELCOME)
+    client = bench.serve(b"AUTH PLAIN " + base64.b64encode(authzid + b"\0alice\0secret") + b"\r\n")
+    assert bool(bench.connector.dialled) is is_let_in
+    assert (client.joined is not None) is is_let_in
+    assert (b"-ERR [AUTH]" in client.written) is not is_let_in
 
 
 @pytest.mark.parametrize("password", [b"a\0b", b"p\tw", b""])
