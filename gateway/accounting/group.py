@@ -123,7 +123,8 @@ class Group:
 
     def _bury(self, name: str) -> None:
         cause = self._deaths[name].cause
-        ended = self._journals[name].bury(cause, collect(self._directory.parent))
+        journal = self._journals.get(name)  # None: it was over, and is retired already
+        ended = journal.bury(cause, collect(self._directory.parent)) if journal else 0
         del self._deaths[name]
         if ended:
             self._log.warning("accounting_sessions_ended", group=self.name, sessions=ended, cause=cause.name)

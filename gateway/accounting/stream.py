@@ -178,6 +178,7 @@ class Stream:
         if failed:
             self._log.warning("accounting_server_failed", stream=self.name, aaa_server=server, waiting=self.waiting)
         if self._targets.are_down(now):
+            self._window.close()
             self._probes += 1
             self._probe_at = now + self._timing.retry_s(self._probes)
         elif failed:
