@@ -123,8 +123,7 @@ class Group:
 
     def _bury(self, name: str) -> None:
         cause = self._deaths[name].cause
-        journal = self._journals.get(name)  # None: it was over, and is retired already
-        ended = journal.bury(cause, collect(self._directory.parent)) if journal else 0
+        ended = self._journals[name].bury(cause, collect(self._directory.parent))
         del self._deaths[name]
         if ended:
             self._log.warning("accounting_sessions_ended", group=self.name, sessions=ended, cause=cause.name)
@@ -147,6 +146,7 @@ class Group:
                     stream.forget(journal, segment)
             if journal.is_gone:
                 del self._journals[name]
+                self._deaths.pop(name, None)  # nothing ran, so there was nothing to bury
                 journal.close()
 
     def _is_told(self, journal: SpooledJournal, segment: int) -> bool:

@@ -167,6 +167,15 @@ class TestDeath:
         assert not bench.group.is_busy
         assert "event=accounting_sessions_ended" in bench.logged()
 
+    def test_worker_ends_in_order_then_its_directory_goes_before_anybody_would_be_buried(self, bench: Bench) -> None:
+        writer = bench.writer(NEWER, Kind.START, Kind.STOP)
+        bench.until(lambda: bench.group.waiting == 0)
+        abandon(writer)
+        bench.until(lambda: bench.writers() == [])
+        bench.run_for(0.1)
+        assert bench.told() == [("Start", "s1"), ("Stop", "s1")]
+        assert "event=accounting_sessions_ended" not in bench.logged()
+
     def test_end_is_at_the_last_activity_that_the_journal_knows(self, bench: Bench) -> None:
         writer = bench.writer(NEWER, Kind.START)
         at, usage = Moment(1_700_000_060, 1060.5), Usage(60, 5, 6)
