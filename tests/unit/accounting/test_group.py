@@ -312,7 +312,7 @@ class TestRemoval:
 
     def test_empty_directory_is_removed_and_a_newborn_writer_makes_another(self, bench: Bench) -> None:
         """Whoever takes the lock first: never does a writer keep a directory that is gone."""
-        for _ in range(30):
+        for _ in range(100):
             descriptors: list[int] = []
             birth = threading.Thread(target=lambda found=descriptors: found.append(claim(bench.directory / NEWER)))
             birth.start()
