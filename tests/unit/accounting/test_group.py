@@ -35,6 +35,7 @@ from gateway.accounting.segments import DATA_START
 from gateway.accounting.segments import claim
 from gateway.accounting.segments import segment_numbers
 from gateway.accounting.segments import segment_path
+from gateway.accounting.spooled import SpooledJournal
 from gateway.accounting.stream import Stream
 from gateway.accounting.targets import Targets
 from gateway.log import Log
@@ -192,11 +193,23 @@ class TestDeath:
         bench.until(bench.told)
         abandon(writer)
         bench.group.tick()
-        leave(bench.spool, [LastSeen("s1", Moment(1_700_000_900, 1900.5), Usage(900, 7, 8))])
+        leave(bench.spool, [LastSeen("s1", 1900.9, 7, 8)])  # the session began at 1000.5
         bench.until(lambda: ("Stop", "s1") in bench.told())
         stop = bench.servers.requests[-1]
         assert stop["Event-Timestamp"] == 1_700_000_900
         assert (stop["Acct-Session-Time"], stop["Acct-Input-Octets"], stop["Acct-Output-Octets"]) == (900, 7, 8)
+
+    def test_master_has_seen_less_than_the_journal_then_the_journal_counts(self, bench: Bench) -> None:
+        make_place(bench.spool, -1, -1)
+        leave(bench.spool, [LastSeen("s1", 1010.0, 1, 1)])
+        writer = bench.writer(NEWER, Kind.START)
+        interim = Record(Kind.INTERIM, "s1", Moment(1_700_000_060, 1060.5), Usage(60, 5, 6), facts=facts("s1"))
+        writer.append(interim.packed())
+        abandon(writer)
+        bench.until(lambda: ("Stop", "s1") in bench.told())
+        stop = bench.servers.requests[-1]
+        assert stop["Event-Timestamp"] == 1_700_000_060
+        assert (stop["Acct-Session-Time"], stop["Acct-Input-Octets"], stop["Acct-Output-Octets"]) == (60, 5, 6)
 
     def test_accountant_dies_at_any_point_of_writing_the_ends_then_there_is_one_for_each(
         self, bench: Bench, monkeypatch: pytest.MonkeyPatch
@@ -264,6 +277,19 @@ class TestDeath:
 
 
 class TestRemoval:
+    def test_dead_writer_whose_records_are_not_read_yet_then_nothing_is_removed(self, bench: Bench) -> None:
+        """It may have written between the last look at its journal and its death."""
+        abandon(bench.writer(NEWER, Kind.START, Kind.STOP))
+        journal = SpooledJournal(bench.directory / NEWER)
+        assert journal.notice_death()
+        assert not journal.is_over
+        assert journal.retire(lambda _: True) == []
+        while journal.poll():
+            pass
+        assert journal.retire(lambda _: True) == [1, 2]
+        assert journal.is_gone
+        journal.close()
+
     def test_segments_go_once_told_but_for_that_which_is_written(self, bench: Bench) -> None:
         writer = journal(bench.directory / NEWER, segments=4)
         number = 0
@@ -430,14 +456,13 @@ class TestLastSeen:
 
     def test_old_files_are_removed_and_broken_ones_passed_over(self, tmp_path: Path) -> None:
         make_place(tmp_path, -1, -1)
-        seen = LastSeen("s1", Moment(1, 2.5), Usage(3, 4, 5))
-        leave(tmp_path, [seen])
+        leave(tmp_path, [LastSeen("s1", 2.5, 4, 5)])
         (old,) = (tmp_path / "last-seen").iterdir()
         long_ago = time.time() - KEPT_S - 1
         os.utime(old, (long_ago, long_ago))
         (tmp_path / "last-seen" / "broken.seen").write_bytes(b"\xc1")
-        leave(tmp_path, [LastSeen("s2", seen.at, seen.usage)])
-        assert collect(tmp_path) == {"s2": LastSeen("s2", seen.at, seen.usage)}
+        leave(tmp_path, [LastSeen("s2", 2.5, 4, 5)])
+        assert collect(tmp_path) == {"s2": LastSeen("s2", 2.5, 4, 5)}
         assert not old.exists()
 
     def test_no_place_then_nothing_is_known(self, tmp_path: Path) -> None:
