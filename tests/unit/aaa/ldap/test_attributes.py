@@ -119,7 +119,7 @@ def test_mapped_number_is_a_number_too() -> None:
 def test_limit_that_cannot_be_read_refuses(value: bytes) -> None:
     with pytest.raises(Refused) as refused:
         identity(["a Simultaneous-Logins"], {"a": [value]})
-    assert refused.value.refusal is Refusal.POLICY_DENIED
+    assert refused.value.refusal is Refusal.BAD_CREDENTIALS
 
 
 @pytest.mark.parametrize("value", [b"\xff", b"MA\0IL", b"MAIL\r\n", b"x" * 254])
@@ -127,7 +127,7 @@ def test_group_policy_that_cannot_be_read_refuses(value: bytes) -> None:
     """To go on with the default policy could allow more than was meant."""
     with pytest.raises(Refused) as refused:
         identity(["a Group-Policy"], {"a": [value]})
-    assert refused.value.refusal is Refusal.POLICY_DENIED
+    assert refused.value.refusal is Refusal.BAD_CREDENTIALS
 
 
 @pytest.mark.parametrize(

@@ -189,6 +189,15 @@ class TestAuthorization:
             ldap_server(directory).authorize("nobody", FACTS, in_time())
         assert refused.value.refusal is Refusal.POLICY_DENIED
 
+    def test_user_who_is_there_twice_is_not_an_unknown_one(self, directory: FakeDirectory) -> None:
+        """An unknown user may be let in without authorization; this one has policies that nobody can tell apart."""
+        directory.behaviour = lambda asked: (
+            found(asked, entry(ALICE), entry(f"uid=alice,ou=x,{BASE}")) if asked.tag == SEARCH else usual(asked)
+        )
+        with pytest.raises(Refused) as refused:
+            ldap_server(directory).authorize("alice", FACTS, in_time())
+        assert refused.value.refusal is Refusal.BAD_CREDENTIALS
+
 
 class TestGatewaySBind:
     def test_anonymous_search_when_there_is_no_login_dn(self, directory: FakeDirectory) -> None:
