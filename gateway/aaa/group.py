@@ -90,7 +90,7 @@ class ServerGroup:
     def _ask_one(self, member: _Member, question: Question, deadline: float) -> Identity:
         on_trial = self._has_failed(member)
         if on_trial:
-            self._put_off(member, min(self._clock() + self._pause_s, deadline))
+            self._put_off(member, deadline)
         asked_at = self._clock()
         self._board.asked(member.index)
         try:
@@ -102,11 +102,11 @@ class ServerGroup:
             if self._clock() < deadline:
                 self._timed_out(member, failed)
             elif on_trial:
-                self._put_off(member, self._clock())
+                self._hand_over(member, deadline)
             raise
         except BaseException:
             if on_trial:
-                self._put_off(member, self._clock())
+                self._hand_over(member, deadline)
             raise
         self._answered(member, Reply.ACCEPT, asked_at)
         return identity
@@ -127,6 +127,12 @@ class ServerGroup:
 
     def _put_off(self, member: _Member, until: float) -> None:
         self._board.fail(member.index, _ms(self._clock()), _ms(until))
+
+    def _hand_over(self, member: _Member, deadline: float) -> None:
+        """The next login may ask at once, unless more is known by now than that this one put the server off."""
+        health = self._board.health(member.index)
+        if health is not None and health.failed and health.until_ms == _ms(deadline):
+            self._put_off(member, self._clock())
 
     def _answered(self, member: _Member, reply: Reply, asked_at: float) -> None:
         was_failed = self._has_failed(member)

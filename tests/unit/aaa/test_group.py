@@ -284,6 +284,16 @@ def test_depletion_without_deadtime_asks_again_at_once() -> None:
     assert desk.login(SILENCE, SILENCE, ANSWER).asked == ["one", "two", "three"]
 
 
+def test_depletion_without_deadtime_keeps_nobody_but_the_one_on_trial_waiting() -> None:
+    desk = Desk(deadtime_s=None, labels=("one",))
+    desk.silence_all()
+    trial = desk.login()
+    assert trial.asks == "one"
+    assert desk.login().refusal() is Refusal.TEMPORARY
+    trial.resume(SILENCE)
+    assert desk.login().asks == "one"
+
+
 def test_timed_server_is_asked_again_after_thirty_seconds(timed: Desk) -> None:
     timed.silence("one")
     timed.now += TIMED_S - 1
@@ -321,6 +331,16 @@ def test_trial_when_the_client_leaves_then_the_next_login_takes_it_over(desk: De
     trial.resume(LEFT)
     assert trial.result is LEFT
     assert desk.login(ANSWER).asked == ["one"]
+
+
+def test_trial_when_the_server_has_answered_another_then_leaving_takes_nothing_away(depletion: Desk) -> None:
+    slow = depletion.login()
+    depletion.silence_all()
+    depletion.now += DEADTIME_S
+    trial = depletion.login(patience_s=DEADTIME_S)
+    slow.resume(ANSWER)
+    trial.resume(LEFT)
+    assert depletion.login(ANSWER).asked == ["one"]
 
 
 def test_trial_when_its_login_has_no_time_left_then_the_next_login_takes_it_over(timed: Desk) -> None:
@@ -414,7 +434,7 @@ class ModelServer:
 
 @dataclass
 class Overlapping:
-    """A login that waits for a server. on_trial: the server had failed when it was asked."""
+    """A login that waits for a server. on_trial: that had failed when it was asked, and has not answered since."""
 
     login: Login
     deadline: float
@@ -454,6 +474,7 @@ class GroupMachine(RuleBasedStateMachine):
         return self.begun(worker, patience_s)
 
     def begun(self, worker: int, patience_s: float) -> Overlapping:
+        self.desk.now += 0.001  # so that no two logins have the same deadline
         expected = self.next_server((), self.desk.now + patience_s)
         login = self.desk.login(group=self.workers[worker], patience_s=patience_s)
         begun = Overlapping(login, self.desk.now + patience_s, on_trial=False)
@@ -484,8 +505,11 @@ class GroupMachine(RuleBasedStateMachine):
         server.failed, server.attempts = False, 0
         if was_failed and not self.is_timed:
             for other in self.servers.values():
-                if other.until <= self.desk.now:
+                if other.failed and other.until <= self.desk.now:
                     other.failed, other.attempts = False, 0
+        for rival in self.under_way:
+            if rival.login.asks == one.login.asks:
+                rival.on_trial = False
         one.login.resume(outcome)
         assert one.login.result is outcome
         self.under_way.remove(one)
@@ -503,8 +527,8 @@ class GroupMachine(RuleBasedStateMachine):
         now, server = self.desk.now, self.servers[one.login.asks]
         if now < one.deadline:
             self.note_silence(server)
-        elif one.on_trial:
-            server.failed, server.until = True, now
+        else:
+            self.hand_over(one)
         expected = self.next_server(tuple(one.login.asked), one.deadline)
         one.login.resume(SILENCE)
         self.expect(one, expected)
@@ -513,9 +537,7 @@ class GroupMachine(RuleBasedStateMachine):
     def leave(self, one: Overlapping) -> None:
         if one.login.asks is None:
             return
-        if one.on_trial:
-            server = self.servers[one.login.asks]
-            server.failed, server.until = True, self.desk.now
+        self.hand_over(one)
         one.login.resume(LEFT)
         assert one.login.result is LEFT
         self.under_way.remove(one)
@@ -526,11 +548,18 @@ class GroupMachine(RuleBasedStateMachine):
 
     @invariant()
     def nobody_waits_for_a_trial_but_the_one_whose_it_is(self) -> None:
-        if not hasattr(self, "under_way") or self.pause_s == 0.0:
+        if not hasattr(self, "under_way"):
             return
         now = self.desk.now
         trials = [one.login.asks for one in self.under_way if one.on_trial and now < one.deadline]
         assert len(trials) == len(set(trials))
+
+    def hand_over(self, one: Overlapping) -> None:
+        """Only what it has put off itself; after its deadline another may be on trial."""
+        assert one.login.asks is not None
+        server = self.servers[one.login.asks]
+        if one.on_trial and server.until == one.deadline:
+            server.until = self.desk.now
 
     def note_silence(self, server: ModelServer) -> None:
         server.attempts += 1
@@ -561,7 +590,7 @@ class GroupMachine(RuleBasedStateMachine):
         server = self.servers[label]
         one.on_trial = server.failed
         if server.failed:
-            server.until = min(self.desk.now + self.pause_s, one.deadline)
+            server.until = one.deadline
 
 
 TestGroupMachine = GroupMachine.TestCase
