@@ -116,7 +116,7 @@ def test_reader_that_stalls_holds_the_sender_back(narrow: Joined, direction: str
     while before != sent:
         before = sent
         gevent.sleep(0.05)
-    assert sent < 4 * 64 * 1024 + 8 * SMALL_BUFFER_OCTETS  # of 4 MiB
+    assert sent < 4 * 128 * 1024 + 8 * SMALL_BUFFER_OCTETS  # of 4 MiB
     if isinstance(target, TlsPeer):
         assert target.receive_exactly(len(data)) == data
     else:
