@@ -10,7 +10,7 @@ Limits: octets of a line and in all; what is read ahead is at most one recv() an
 from gateway._fastpath cimport FED, LINE_INCOMPLETE, frames_feed, frames_held, frames_scan
 from gateway._session cimport (
     A_CONNECTION, A_HANDSHAKE, A_LINE, CLIENT_CLOSED, CLIENT_LOST, DIALOGUE, DIALOGUE_OCTETS, GRANTED, HANDSHAKE_FAILED,
-    NOT_THIS_PROTOCOL, OCTETS, PEER_CLOSED, PEER_LOST, PENDING, REASONS, SILENT, TOO_MUCH, TOO_MUCH_INPUT, Listener,
+    NOT_THIS_PROTOCOL, OCTETS, PEER_CLOSED, PEER_LOST, PENDING, SILENT, TOO_MUCH, TOO_MUCH_INPUT, Listener,
     Reason, answer, end_unserved, wake,
 )
 from gateway._stream cimport (

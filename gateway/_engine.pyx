@@ -609,7 +609,8 @@ cdef class Engine:
         """Work was left behind outside of `run`: have it called."""
         if self.is_running or self.is_scheduled:
             return 0
-        if self.core.woken != NULL or self.core.ended != NULL or self.core.ready != NULL or self.core.unserved_count > 0:
+        if (self.core.woken != NULL or self.core.ended != NULL or self.core.ready != NULL
+                or self.core.unserved_count > 0):
             self.is_scheduled = True
             self.callbacks.schedule()
         return 0

@@ -97,8 +97,8 @@ cdef void accept(Core *core, Listener *listener) noexcept nogil:
     cdef Address peer
     cdef Session *session
     cdef int fd
-    cdef int turn
-    for turn in range(ACCEPTS_A_RUN):
+    cdef int _turn
+    for _turn in range(ACCEPTS_A_RUN):
         if core.is_paused or not listener.is_open:
             return
         fd = accept_connection(listener.fd, &peer)
@@ -202,8 +202,8 @@ cdef void turn_wheel(Core *core) noexcept nogil:
 
 cdef void shake_some(Core *core) noexcept nogil:
     cdef Session *session
-    cdef int turn
-    for turn in range(HANDSHAKES_A_RUN):
+    cdef int _turn
+    for _turn in range(HANDSHAKES_A_RUN):
         session = core.shaking
         if session == NULL:
             return

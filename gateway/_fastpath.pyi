@@ -1,5 +1,6 @@
 """The compiled part of the gateway; see `_fastpath.pyx`."""
 
+from typing import Final
 from typing import final
 
 @final
@@ -39,3 +40,5 @@ class FrameBuffer:
 
     def clear(self) -> None:
         """Forget what is held and give the memory back; usable as before."""
+
+__pyx_capi__: Final[dict[str, object]]  # the C functions, as other compiled modules find them

@@ -55,10 +55,10 @@ cdef bint is_taken(Pump *pump, Stream *receiver, uint32_t now) noexcept nogil:
 
 cdef Turn move(Pump *pump, Stream *sender, Stream *receiver, uint32_t now) noexcept nogil:
     cdef size_t count
-    cdef int chunks
+    cdef int _chunk
     cdef Outcome outcome
     cdef bint ends
-    for chunks in range(CHUNKS_A_TURN):
+    for _chunk in range(CHUNKS_A_TURN):
         if not is_taken(pump, receiver, now) or sender.unsent > UNREAD_ANSWERS_OCTETS:
             return RESTING
         outcome = stream_receive(sender, RECEIVE_OCTETS, &count)

@@ -1,8 +1,8 @@
 # cython: autotestdict=False
 """A session's relay: its beginning, its limits, its end.
 
-Limits: idle time and absolute time, looked at when the session's timer comes by; an octet only notes the time. Where one
-side has said all, a minute without an octet is enough.
+Limits: idle time and absolute time, looked at when the session's timer comes by; an octet only notes the time. Where
+one side has said all, a minute without an octet is enough.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -38,7 +38,9 @@ cdef Reason reason_of(int verdict) noexcept nogil:
     return NOT_THIS_PROTOCOL
 
 
-cdef void end_relay(Core *core, Session *session, Reason reason, const unsigned char *farewell, size_t count) noexcept nogil:
+cdef void end_relay(
+    Core *core, Session *session, Reason reason, const unsigned char *farewell, size_t count,
+) noexcept nogil:
     """Both streams are let go of; the report goes to Python."""
     cdef Stream *client = &session.client.stream
     session.reason = reason

@@ -15,7 +15,7 @@ from libc.string cimport memset
 
 from gateway._sessions cimport table_release
 from gateway._stream cimport (
-    AT_END, BLOCKED, DEAF, DONE, ENDED, FAILED, HEARD, LOST, RECEIVE_OCTETS, TLS_OPEN, WRITABLE, Outcome, stream_close,
+    DEAF, DONE, ENDED, FAILED, HEARD, LOST, RECEIVE_OCTETS, TLS_OPEN, WRITABLE, Outcome, stream_close,
     stream_finish, stream_flush, stream_init, stream_receive, stream_send,
 )
 from gateway._tls cimport tls_verdict
@@ -140,10 +140,10 @@ cdef void linger(Core *core, Session *session) noexcept nogil:
 cdef void drain(Core *core, Session *session) noexcept nogil:
     cdef Stream *stream = &session.client.stream
     cdef size_t count
-    cdef int turn
+    cdef int _turn
     cdef Outcome outcome = DONE
     stream_flush(stream)
-    for turn in range(DRAINS_A_RUN):
+    for _turn in range(DRAINS_A_RUN):
         outcome = stream_receive(stream, RECEIVE_OCTETS, &count)
         if outcome != DONE:
             break

@@ -1,10 +1,10 @@
 # cython: autotestdict=False
 """One descriptor, plain or TLS: receive, send, finish, without blocking and without the GIL.
 
-TLS goes through memory BIOs. To receive, one recv() fills `ciphertext`, a read-only BIO is laid over it, and SSL_read is
-called until it wants more: then everything was used (a part of a record is kept by the SSL), and `ciphertext` is free
-for the next stream. What is to be sent collects in a BIO of the stream's own and goes out by one send(). An idle stream
-thus owns no buffer.
+TLS goes through memory BIOs. To receive, one recv() fills `ciphertext`, a read-only BIO is laid over it, and SSL_read
+is called until it wants more: then everything was used (a part of a record is kept by the SSL), and `ciphertext` is
+free for the next stream. What is to be sent collects in a BIO of the stream's own and goes out by one send(). An idle
+stream thus owns no buffer.
 
 Errors: none are raised; flags say what a stream is still good for, `fault` says why not.
 Limits: at most what was asked for and one record more is received at a time; the sender looks at `unsent`.

@@ -50,7 +50,8 @@ class Cursor:
     def read(self, *, complete: bool) -> list[Entry]:
         """Some of the records that follow, in order; none: that is all for now. complete: nobody writes any more."""
         while True:
-            next_number = self._next_begun()  # before reading: nothing is appended here once the next one is begun
+            # Before reading: nothing is appended here once the next one is begun.
+            next_number = self._next_begun(complete=complete)
             entries = self._read_here(complete=complete or next_number is not None)
             if entries or next_number is None:
                 return entries
@@ -83,8 +84,11 @@ class Cursor:
         self.offset += found
         return True
 
-    def _next_begun(self) -> int | None:
-        """The next segment if something is written in it, or in one behind it."""
+    def _next_begun(self, *, complete: bool) -> int | None:
+        """The next segment if something is written in it, or (after a power failure) in one behind it."""
+        following = segment_path(self._directory, self.segment + 1)
+        if self.segment and not complete and following.exists():  # by far the most frequent: no need to list them all
+            return self.segment + 1 if _is_begun(following) else None
         numbers = [number for number in segment_numbers(self._directory) if number > self.segment]
         begun = any(_is_begun(segment_path(self._directory, number)) for number in numbers)
         return numbers[0] if begun else None

@@ -26,6 +26,7 @@ from gateway.log import Log
 POLL_S: Final = 0.1
 # The master reaps a dead worker and says what it has seen of its sessions; it is as quick to hear of the death as we.
 LAST_WORDS_S: Final = 1.0
+_READS_AT_ONCE: Final = 20  # of 500 records or so: a long journal does not keep the others waiting
 
 
 @dataclass(slots=True)
@@ -107,8 +108,9 @@ class Group:
 
     def _read_all(self) -> None:
         for journal in self._journals.values():
-            while not journal.is_over and journal.poll():
-                pass
+            for _ in range(_READS_AT_ONCE):
+                if journal.is_over or not journal.poll():
+                    break
         damage = sum(journal.new_damage() for journal in self._journals.values())
         if damage:
             self._log.error("accounting_journal_damaged", group=self.name, octets=damage)
@@ -146,6 +148,7 @@ class Group:
                     stream.forget(journal, segment)
             if journal.is_gone:
                 del self._journals[name]
+                self._deaths.pop(name, None)  # nothing ran, so there was nothing to bury
                 journal.close()
 
     def _is_told(self, journal: SpooledJournal, segment: int) -> bool:

@@ -11,14 +11,13 @@ import os
 import time
 from collections.abc import Iterable
 from collections.abc import Mapping
+from dataclasses import astuple
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import msgpack
 
-from gateway.accounting.records import Moment
-from gateway.accounting.records import Usage
 from gateway.accounting.segments import writer_name
 
 KEPT_S: Final = 3600.0
@@ -28,16 +27,17 @@ _SUFFIX: Final = ".seen"
 
 @dataclass(frozen=True, slots=True)
 class LastSeen:
-    """at: when the session was last active. usage: up to then."""
+    """active_at: when octets were last relayed, of CLOCK_MONOTONIC. octets_in: from the client."""
 
     session_id: str
-    at: Moment
-    usage: Usage
+    active_at: float
+    octets_in: int
+    octets_out: int
 
 
 def leave(spool: Path, sessions: Iterable[LastSeen]) -> None:
     """By the master, once for each dead worker, at once."""
-    rows = [_row(session) for session in sessions]
+    rows = [astuple(session) for session in sessions]
     if rows:
         directory = spool / _DIRECTORY
         path = directory / writer_name("worker")
@@ -55,7 +55,7 @@ def collect(spool: Path) -> Mapping[str, LastSeen]:
             if time.time() - path.stat().st_mtime > KEPT_S:
                 path.unlink()
                 continue
-            found |= {seen.session_id: seen for seen in map(_of_row, msgpack.unpackb(path.read_bytes()))}
+            found |= {row[0]: LastSeen(*row) for row in msgpack.unpackb(path.read_bytes())}
     return found
 
 
@@ -64,13 +64,3 @@ def make_place(spool: Path, uid: int, gid: int) -> None:
     directory = spool / _DIRECTORY
     directory.mkdir(mode=0o700, exist_ok=True)
     os.chown(directory, uid, gid)
-
-
-def _row(seen: LastSeen) -> tuple[object, ...]:
-    usage = seen.usage
-    return seen.session_id, seen.at.wall_s, seen.at.monotonic_s, usage.seconds, usage.octets_in, usage.octets_out
-
-
-def _of_row(row: tuple[str, int, float, int, int, int]) -> LastSeen:
-    session_id, wall_s, monotonic_s, seconds, octets_in, octets_out = row
-    return LastSeen(session_id, Moment(wall_s, monotonic_s), Usage(seconds, octets_in, octets_out))

@@ -12,6 +12,7 @@ Errors: OSError. Limits: allocation in advance holds on file systems that write 
 those that copy on write (btrfs, zfs): there a full disk may still refuse what was promised.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -89,7 +90,8 @@ def allocate(directory: Path, number: int, octets: int) -> int:
 def claim(directory: Path) -> int:
     """Make the directory and lock it; the lock's descriptor. Again if the accountant took it for one left behind."""
     while True:
-        directory.mkdir(mode=0o700, exist_ok=True)
+        with contextlib.suppress(FileExistsError):  # Path.mkdir(exist_ok=True) raises it where it vanishes meanwhile
+            directory.mkdir(mode=0o700)
         try:
             descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:

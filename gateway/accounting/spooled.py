@@ -25,6 +25,7 @@ from gateway.accounting.journal import JournalFull
 from gateway.accounting.journal import JournalWriter
 from gateway.accounting.last_seen import LastSeen
 from gateway.accounting.records import Kind
+from gateway.accounting.records import Moment
 from gateway.accounting.records import Record
 from gateway.accounting.records import Usage
 from gateway.accounting.records import unpacked
@@ -103,7 +104,6 @@ class SpooledJournal:
                 _append(journal, end)
         finally:
             journal.close()
-            self._poll_to_end()
         return len(ends)
 
     def retire(self, is_told: Callable[[int], bool]) -> list[int]:
@@ -160,17 +160,19 @@ class SpooledJournal:
 
 
 def _end(last: Record, cause: TerminateCause, last_seen: Mapping[str, LastSeen]) -> Record:
-    seen = last_seen.get(last.session_id)
+    """At the last moment that the journal or the master knows the session alive, with what was counted by then."""
     end = replace(last, kind=Kind.STOP, cause=int(cause))
+    seen = last_seen.get(last.session_id)
     if seen is None:
         return end
-    usage = Usage(*map(max, zip(_numbers(last.usage), _numbers(seen.usage), strict=True)))
-    at = max(last.at, seen.at, key=lambda moment: moment.wall_s)
-    return replace(end, at=at, usage=usage)
-
-
-def _numbers(usage: Usage) -> tuple[int, int, int]:
-    return usage.seconds, usage.octets_in, usage.octets_out
+    usage, later_s = last.usage, max(int(seen.active_at - last.at.monotonic_s), 0)
+    return replace(
+        end,
+        at=Moment(last.at.wall_s + later_s, last.at.monotonic_s + later_s),
+        usage=Usage(
+            usage.seconds + later_s, max(usage.octets_in, seen.octets_in), max(usage.octets_out, seen.octets_out)
+        ),
+    )
 
 
 def _append(journal: JournalWriter, record: Record) -> None:

@@ -92,8 +92,11 @@ class Stream:
 
     def pump(self) -> None:
         """Read what is new, send what is due. Called often."""
-        now = time.monotonic()
         self._load()
+        self._send_due()
+
+    def _send_due(self) -> None:
+        now = time.monotonic()
         while self._sleeping and self._sleeping[0][0] <= now:
             self._ready.append(heapq.heappop(self._sleeping)[2])
         while self._ready and self._may_send(now):
@@ -137,7 +140,7 @@ class Stream:
         else:
             self._sleep(session, now.monotonic_s + retry_s)
             self._note_silence(server)
-        self.pump()
+        self._send_due()
 
     def _attempt(self, report: Report, now: Moment, timeout_s: float) -> bool:
         attributes = attributes_of(report.record, now, same_boot=report.same_boot)
@@ -178,6 +181,7 @@ class Stream:
         if failed:
             self._log.warning("accounting_server_failed", stream=self.name, aaa_server=server, waiting=self.waiting)
         if self._targets.are_down(now):
+            self._window.close()
             self._probes += 1
             self._probe_at = now + self._timing.retry_s(self._probes)
         elif failed:

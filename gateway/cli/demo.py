@@ -4,12 +4,14 @@ import sys
 
 import click
 
+from gateway.cli.options import no_config_option
 from gateway.demo.ports import DEFAULT_PORTS
 from gateway.demo.ports import MAX_OFFSET
 from gateway.demo.run import run_demo
 
 
 @click.command("demo")
+@no_config_option
 @click.option("--once", is_flag=True, help="Drive one session of each protocol, print what happened, and end.")
 @click.option(
     "--port-offset",

@@ -5,9 +5,11 @@ import sys
 import click
 
 from gateway.aaa.local import hash_password
+from gateway.cli.options import no_config_option
 
 
 @click.command("hash-password")
+@no_config_option
 @click.option("--password", help="Better typed or piped: arguments show in `ps`.")
 def hash_password_command(password: str | None) -> None:
     """Print the argon2id hash of a password, for `password =` in a [user NAME] section.

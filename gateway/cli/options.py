@@ -38,6 +38,14 @@ def config_option(command: F) -> F:
     return option(command)
 
 
+def no_config_option(command: F) -> F:
+    """The option -c, which every command takes, on one that reads no configuration."""
+    option = click.option(
+        "-c", "--config", expose_value=False, metavar="FILE", help="As on every command; this one reads no file."
+    )
+    return option(command)
+
+
 def load_or_exit(path: Path, warn: Callable[[Config, Iterable[Problem]], None] | None = None) -> Config:
     """The configuration; an error in it ends the program with exit code 2, and its problems on stderr.
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from gateway.cli.options import no_config_option
 from gateway.config.reference import example
 from gateway.config.reference import settings_page
 
@@ -12,6 +13,7 @@ _FILES = {Path("conf/gateway.ini.example"): example, Path("docs/settings.md"): s
 
 
 @click.command("config-reference")
+@no_config_option
 @click.option(
     "-d",
     "--directory",

@@ -4,6 +4,7 @@ Errors: `ConfigError` before the first fork, when the configuration cannot be us
 """
 
 import gc
+import math
 import os
 import resource
 import signal
@@ -127,7 +128,8 @@ class Arbiter:
     def _stop(self, number: signal.Signals, patience_s: float | None) -> None:
         self._log.info("stopping", signal=number.name)
         self._stopping = True
-        self._kill_at = None if patience_s is None else time.monotonic() + patience_s
+        if patience_s is not None:  # the sooner of two signals' limits holds
+            self._kill_at = min(self._kill_at or math.inf, time.monotonic() + patience_s)
         for bound in self._inheritance.listeners:
             bound.socket.close()
         self._signal_workers(number)

@@ -38,7 +38,7 @@ def _hand_over(
 ) -> None:
     try:
         client.write(dialogue.accept(opened.ready, opened.grant.banner))
-    except SessionEnded:
+    except BaseException:
         opened.upstream.close()
         raise
     farewells = service.spec.relay_farewells

@@ -54,8 +54,13 @@ class RelayEnd:
 class Connection(Protocol):
     """One side of a session while its octets have a meaning."""
 
-    peer: Address
-    local: Address
+    @property
+    def peer(self) -> Address:
+        """Theirs."""
+
+    @property
+    def local(self) -> Address:
+        """Ours."""
 
     def read_line(self, limit_octets: int, deadline: float) -> bytes:
         """The octets up to CRLF or LF, without it."""
@@ -74,10 +79,15 @@ class Connection(Protocol):
 
 
 class ClientConnection(Connection, Protocol):
-    """The client's side, TLS done, greeting sent. tls: the facts of the handshake; accepted_at: monotonic."""
+    """The client's side, TLS done, greeting sent."""
 
-    tls: TlsFacts
-    accepted_at: float
+    @property
+    def tls(self) -> TlsFacts:
+        """The facts of the handshake."""
+
+    @property
+    def accepted_at(self) -> float:
+        """Monotonic."""
 
     def advance(self, state: State) -> None:
         """The session reached `state`; counted where sessions are counted."""

@@ -32,7 +32,7 @@ from gateway.worker.assemble import Assembly
 from gateway.worker.inheritance import Inheritance
 
 # How long ended sessions may take to flush their farewells; the master's patience is a little longer.
-_FLUSH_S: Final = 3.0
+_FLUSH_S: Final = 1.0
 _POLL_S: Final = 0.05
 # Between two log lines on the same trouble.
 _TROUBLE_EVERY_S: Final = 10.0

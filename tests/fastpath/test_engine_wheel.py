@@ -1,9 +1,10 @@
 """The timer wheel against an oracle: every timer comes once, when it is due, however it was put off."""
 
 import pytest
-from gateway._wheel import Timers
 from hypothesis import given
 from hypothesis import strategies as st
+
+from gateway._wheel import Timers
 
 SLOTS = 1024
 LAST_TICK = (1 << 32) - 1

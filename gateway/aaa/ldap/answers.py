@@ -69,14 +69,21 @@ class Answer:
     account_error: AccountError | None = None
 
 
+class NoSuchUser(Refused):
+    """There is no entry of this name."""
+
+    def __init__(self) -> None:
+        super().__init__(Refusal.BAD_CREDENTIALS, "no LDAP entry has this name")
+
+
 def only_entry(answer: Answer) -> Entry:
-    """The user's entry. Raises Refused(BAD_CREDENTIALS) when there is not exactly one, ServerFailed."""
+    """The user's entry. Raises NoSuchUser, Refused(BAD_CREDENTIALS) when there are several, ServerFailed."""
     if answer.code == SIZE_LIMIT_EXCEEDED or (answer.code == SUCCESS and len(answer.entries) > 1):
         raise Refused(Refusal.BAD_CREDENTIALS, "more than one LDAP entry has this name")
     if answer.code != SUCCESS:
         raise ServerFailed(f"search: {reason(answer)}")
     if not answer.entries:
-        raise Refused(Refusal.BAD_CREDENTIALS, "no LDAP entry has this name")
+        raise NoSuchUser
     if not answer.entries[0].dn:  # a bind with an empty name is anonymous and succeeds (RFC 4513 section 5.1.1)
         raise Refused(Refusal.BAD_CREDENTIALS, "the LDAP entry has no distinguished name")
     return answer.entries[0]

@@ -7,7 +7,7 @@ first that says something counts. Values are compared without case, as directori
 
 A time-out of 0 says nothing. Attributes of other meanings are for the ASA's tunnels, and are ignored.
 
-Errors: Refused(POLICY_DENIED) for a value that is not what its meaning needs: to ignore it might allow too much.
+Errors: Refused(BAD_CREDENTIALS) for a value that is not what its meaning needs: to ignore it might allow too much.
 Limits: MAX_VALUE characters; whole numbers of MAX_DIGITS digits.
 Source: the ASA's `ldap attribute-map`; its names IETF-Radius-Class (also Group-Policy), IETF-Radius-Session-Timeout and
 IETF-Radius-Idle-Timeout (seconds; also without the prefix), Simultaneous-Logins, Access-Hours.
@@ -138,4 +138,4 @@ def _number(said: Mapping[_Meaning, str], meaning: _Meaning) -> int | None:
 
 
 def _unfit(meaning: _Meaning) -> Refused:
-    return Refused(Refusal.POLICY_DENIED, f"LDAP: a value that is no {meaning.value}")
+    return Refused(Refusal.BAD_CREDENTIALS, f"LDAP: a value that is no {meaning.value}")

@@ -81,8 +81,8 @@ class LdapServer:
         """See `AaaServer`."""
         try:
             entry = self._find(user, self._own_deadline(deadline))
-        except Refused as refused:
-            raise Refused(Refusal.POLICY_DENIED, refused.detail) from None
+        except answers.NoSuchUser as unknown:
+            raise Refused(Refusal.POLICY_DENIED, unknown.detail) from None
         return self._reader.identity(user, entry)
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ while the server is silent; and what GnuTLS has decrypted ahead is seen by no wa
 transport connects, does TLS as with a mail server (same context, same check of the name) and what libldap reads and
 writes is plain, local, and readable exactly when there is something to read.
 
-Errors: none leave; `on_lost` is called once with the reason.
+Errors: none leave; when the connection breaks it is closed, and `on_lost` is called with the reason, once.
 Limits: what the server sends must fit what was asked for, `allow`; what it does not read is bounded by
 QUEUED_OCTETS and the socket pair.
 """
@@ -148,4 +148,5 @@ class Tunnel:
 
     def _lose(self, reason: str) -> None:
         if self._is_open:
+            self.close()
             self._on_lost(reason)

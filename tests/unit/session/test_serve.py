@@ -1,5 +1,6 @@
 """One session from its first line to the hand-over, with scripted ends: every stage's yes and no."""
 
+import base64
 import dataclasses
 import os
 import re
@@ -17,6 +18,7 @@ from gateway.config.model import BUILT_IN_POLICY
 from gateway.config.model import GroupPolicySettings
 from gateway.credentials import Delimiters
 from gateway.errors import Refused
+from gateway.errors import SessionEnded
 from gateway.log import Log
 from gateway.outcome import EndReason
 from gateway.outcome import Refusal
@@ -216,6 +218,41 @@ def test_a_server_nobody_named_is_a_refusal() -> None:
     bench = Bench(WELCOME, default_server=None)
     bench.serve(LOGIN)
     assert "reason=policy-denied" in bench.log()
+
+
+class LeavesAtSuccess(MemoryClient):
+    """Gone at the moment it is told that it is logged in."""
+
+    error: Exception = SessionEnded(EndReason.CLIENT_LOST)
+
+    def write(self, data: bytes) -> None:
+        if data.startswith(b"+OK Logged in"):
+            raise self.error
+        super().write(data)
+
+
+@pytest.mark.parametrize("error", [SessionEnded(EndReason.CLIENT_LOST), ZeroDivisionError()])
+def test_a_session_that_ends_at_its_success_leaves_no_mail_server_open(error: Exception) -> None:
+    bench = Bench(WELCOME)
+    client = LeavesAtSuccess(LOGIN)
+    client.error = error
+    serve(client, bench.service)
+    (upstream,) = bench.connector.opened
+    assert client.joined is None
+    assert client.closed
+    assert upstream.closed
+    assert bench.log().count("event=session_end") == 1
+
+
+@pytest.mark.parametrize(
+    ("authzid", "is_let_in"), [(b"", True), (b"alice", True), (b"admin", False), (b"Alice", False)]
+)
+def test_nobody_logs_in_for_another(authzid: bytes, is_let_in: bool) -> None:
+    bench = Bench(WELCOME)
+    client = bench.serve(b"AUTH PLAIN " + base64.b64encode(authzid + b"\0alice\0secret") + b"\r\n")
+    assert bool(bench.connector.dialled) is is_let_in
+    assert (client.joined is not None) is is_let_in
+    assert (b"-ERR [AUTH]" in client.written) is not is_let_in
 
 
 @pytest.mark.parametrize("password", [b"a\0b", b"p\tw", b""])

@@ -113,7 +113,8 @@ class Chaos:
         for _ in range(1 + (self._random.random() < 0.2)):
             if self._random.random() >= 0.3:
                 yield self._delay(), own_class(asked)
-        if other is not None and self._random.random() < 0.2:
+        is_another = other is not None and other.octets != asked.octets  # sent again, it is the same request
+        if other is not None and is_another and self._random.random() < 0.2:
             yield self._delay(), own_class(other)  # to a socket that did not ask, or asked something else
             yield self._delay(), reply(other, attributes=attribute(CLASS, b"wrong"), identifier=asked.identifier)
 

@@ -1,0 +1,5 @@
+"""A session's relay; only compiled modules use it, see `_relay.pyx`."""
+
+from typing import Final
+
+__pyx_capi__: Final[dict[str, object]]  # the C functions, as other compiled modules find them
