@@ -26,7 +26,6 @@ cdef enum:
     HANDSHAKE_RECORD = 22
     ALERT_RECORD = 21
     HANDSHAKE_OCTETS = 16384  # of one recv()
-    SWOLLEN_OCTETS = 2048  # more than a small command or reply needs, less than a handshake's flight
 
 cdef extern from "<string.h>" nogil:
     void explicit_bzero(void *memory, size_t octets)
@@ -100,10 +99,25 @@ cdef size_t pull(Stream *stream, unsigned char *to, size_t room) noexcept nogil:
     return 0
 
 
+cdef bint can_write(Stream *stream) noexcept nogil:
+    """The SSL has a BIO to write records to, now at the latest."""
+    cdef void *writes
+    if stream.records_out == NULL:
+        writes = openssl.BIO_new(openssl.BIO_s_mem())
+        if writes == NULL:
+            openssl.ERR_clear_error()
+            return False
+        openssl.SSL_set_bio(stream.ssl, NULL, writes)
+        stream.records_out = writes
+    return True
+
+
 cdef bint lay_open(Stream *stream, size_t count) noexcept nogil:
-    """Let the SSL read the first `count` octets of `ciphertext`."""
+    """Let the SSL read the first `count` octets of `ciphertext`; it may have to answer."""
     cdef void *bio = openssl.BIO_new_mem_buf(ciphertext, <int> count)
-    if bio == NULL:
+    if bio == NULL or not can_write(stream):
+        openssl.BIO_free(bio)
+        openssl.ERR_clear_error()
         fail(stream, ENOMEM)
         return False
     openssl.BIO_set_mem_eof_return(bio, -1)
@@ -222,7 +236,7 @@ cdef void deafen(Stream *stream, int fault) noexcept nogil:
 
 cdef void count_unsent(Stream *stream) noexcept nogil:
     cdef char *octets
-    if not stream.flags & DEAF:
+    if not stream.flags & DEAF and stream.records_out != NULL:
         stream.unsent = <uint32_t> openssl.BIO_get_mem_data(stream.records_out, &octets)
 
 
@@ -237,12 +251,13 @@ cdef void stream_put(Stream *stream, const unsigned char *octets, size_t count) 
         stream.unsent = stream.outbox.end - stream.outbox.start
         return
     openssl.ERR_clear_error()
+    if not can_write(stream):
+        deafen(stream, ENOMEM)
+        return
     if openssl.SSL_write(stream.ssl, octets, <int> count) != <int> count:
         deafen(stream, EPROTO)
         openssl.ERR_clear_error()
         return
-    if count > SWOLLEN_OCTETS:
-        stream.flags |= SWOLLEN
     count_unsent(stream)
 
 
@@ -310,7 +325,7 @@ cdef void stream_finish(Stream *stream) noexcept nogil:
     if stream.flags & FINISHED or stream.fd < 0:
         return
     stream.flags |= FINISHED
-    if stream.flags & TLS_OPEN and not stream.flags & (LOST | DEAF):
+    if stream.flags & TLS_OPEN and not stream.flags & (LOST | DEAF) and can_write(stream):
         openssl.ERR_clear_error()
         openssl.SSL_shutdown(stream.ssl)
         openssl.ERR_clear_error()
@@ -409,7 +424,7 @@ cdef Outcome stream_shake_hands(Stream *stream) noexcept nogil:
         openssl.ERR_clear_error()
         result = openssl.SSL_do_handshake(stream.ssl)
         if result == 1:
-            stream.flags |= TLS_OPEN | SWOLLEN
+            stream.flags |= TLS_OPEN
             count_unsent(stream)
             return DONE
         if openssl.SSL_get_error(stream.ssl, result) != SSL_ERROR_WANT_READ:
@@ -424,12 +439,8 @@ cdef Outcome stream_shake_hands(Stream *stream) noexcept nogil:
 
 
 cdef void stream_slim(Stream *stream) noexcept nogil:
-    """Give back the memory that a large answer made the BIO grow to, unless something waits in it."""
-    cdef void *reads
-    cdef void *writes
-    if stream.unsent > 0 or not stream.flags & SWOLLEN or stream.flags & LAID_OPEN:
+    """Give back both BIOs, which a large answer may have made grow, unless something waits in them."""
+    if stream.records_out == NULL or stream.unsent > 0 or stream.flags & LAID_OPEN:
         return
-    if new_bios(&reads, &writes):
-        openssl.SSL_set_bio(stream.ssl, reads, writes)
-        stream.records_out = writes
-        stream.flags &= ~SWOLLEN
+    openssl.SSL_set_bio(stream.ssl, NULL, NULL)
+    stream.records_out = NULL
