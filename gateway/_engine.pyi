@@ -56,6 +56,9 @@ class ClientSide(Connection):
     def start_login(self) -> None:
         """A user name was given. Raises SessionEnded if the session was evicted meanwhile."""
 
+    def raise_eviction(self) -> None:
+        """The table says that somebody has ended it: raise SessionEnded with the reason."""
+
     def own(self) -> None:
         """`end` interrupts the greenlet that calls this."""
 

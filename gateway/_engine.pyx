@@ -23,7 +23,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from gateway._dialogue cimport first_answer, take_in
-from gateway._events cimport end_session, run, watch_listener, watch_side
+from gateway._events cimport end_evicted, end_session, run, watch_listener, watch_side
 from gateway._fastpath cimport LINE_FOUND, frames_clear, frames_drop, frames_held, frames_scan
 from gateway._relay cimport end_relay, may_say_farewell, start_relay
 from gateway._session cimport (
@@ -263,8 +263,15 @@ cdef class ClientSide(Connection):
         self.check()
         session = self.side.session
         if session.handle.slot != 0 and table_start_login(self.engine.core.table, session.handle) == NOT_THERE:
-            end_session(&self.engine.core, session, EVICTED)
-            self.check()
+            self.raise_eviction()
+
+    def raise_eviction(self):
+        """The table says that somebody has ended it: raise SessionEnded with the reason."""
+        self.check()
+        end_evicted(&self.engine.core)
+        end_session(&self.engine.core, self.side.session, EVICTED)  # unless that has found it
+        self.engine.nudge()
+        self.check()
 
     def own(self):
         """`end` interrupts the greenlet that calls this."""
