@@ -33,6 +33,7 @@ from gateway._session cimport (
     TOO_LATE, TOO_MUCH, TOO_MUCH_INPUT, TOO_MUCH_OUTPUT, Answer, Core, Counters, Listener, Reason, Session, Side,
     Unserved, Wish, bury, bury_session, free_dead, leave_table, linger, wake,
 )
+from gateway._scan cimport CommandFilter, new_line_scan, scan_lines
 from gateway._sessions cimport GONE as NOT_THERE
 from gateway._sessions cimport SessionTable, table_start_login
 from gateway._stream cimport (
@@ -277,6 +278,20 @@ cdef class ClientSide(Connection):
         """`end` interrupts the greenlet that calls this."""
         self.owner = self.engine.current_greenlet()
 
+    def inspect(self, CommandFilter commands not None):
+        """Once it relays, the session ends if the client sends one of these commands."""
+        cdef Session *session
+        cdef void *scan
+        self.check()
+        session = self.side.session
+        scan = new_line_scan(&commands.words)
+        if scan == NULL:
+            raise MemoryError
+        self.engine.filters.add(commands)
+        free(session.pump.scanned_in)
+        session.pump.scanned_in = scan
+        session.pump.scan_in = scan_lines
+
     def pause(self, double seconds):
         self.wait(TIME, 0, milliseconds() / 1000.0 + seconds)
 
@@ -402,6 +417,7 @@ cdef class Engine:
     cdef type client_class
     cdef type upstream_class
     cdef list kept  # what the listeners point into
+    cdef set filters  # what sessions that are inspected point into
     cdef bint is_running
     cdef bint is_scheduled
 
@@ -410,6 +426,7 @@ cdef class Engine:
         if not issubclass(client_class, ClientSide) or not issubclass(upstream_class, UpstreamSide):
             raise TypeError("the classes must be made of ClientSide and UpstreamSide")
         self.kept = []
+        self.filters = set()
         memset(&self.core, 0, sizeof(Core))
         self.core.epoll = epoll_create1(EPOLL_CLOEXEC)
         if self.core.epoll < 0:
@@ -574,6 +591,7 @@ cdef class Engine:
             self.core.epoll = -1
         self.core.table = NULL
         self.kept = []
+        self.filters = set()
 
     @property
     def live(self):

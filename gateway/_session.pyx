@@ -92,6 +92,9 @@ cdef void bury_session(Core *core, Session *session) noexcept nogil:
     if not session.is_ended:  # else its end has yet to be noted elsewhere
         leave_table(core, session)
     bury(core, &session.client)
+    free(session.pump.scanned_in)
+    free(session.pump.scanned_out)
+    session.pump.scanned_in = session.pump.scanned_out = NULL
     core.sessions[session.index] = NULL
     core.free_indexes[core.free_count] = session.index
     core.free_count += 1
