@@ -27,11 +27,11 @@ from gateway._events cimport end_evicted, end_session, run, watch_listener, watc
 from gateway._fastpath cimport LINE_FOUND, frames_clear, frames_drop, frames_held, frames_scan
 from gateway._relay cimport end_relay, may_say_farewell, start_relay
 from gateway._session cimport (
-    A_CONNECTION, A_HANDSHAKE, A_LINE, CLIENT_CLOSED, CLIENT_LOST, CONNECTING, DIALOGUE, DIALOGUE_OCTETS, EVICTED, GONE,
-    GRANTED,
-    LINGER, LOGIN_TIMEOUT, NOTHING, OCTETS, PEER_CLOSED, PEER_LOST, PEER_READS_NOTHING, PENDING, REASONS, RELAY, TIME,
-    TOO_LATE, TOO_MUCH, TOO_MUCH_INPUT, TOO_MUCH_OUTPUT, Answer, Core, Counters, Listener, Reason, Session, Side,
-    Unserved, Wish, bury, bury_session, free_dead, leave_table, linger, wake,
+    A_CONNECTION, A_HANDSHAKE, A_LINE, CLIENT_CLOSED, CLIENT_LOST, CONNECTING, DIALOGUE, DIALOGUE_OCTETS, EVICTED,
+    GONE, GRANTED, LINGER, LOGIN_TIMEOUT, NOTHING, OCTETS, PEER_CLOSED, PEER_LOST, PEER_READS_NOTHING, PENDING,
+    REASONS, RELAY, TIME, TOO_LATE, TOO_MUCH, TOO_MUCH_INPUT, TOO_MUCH_OUTPUT, UNSENT_LIMIT_OCTETS, Answer, Core,
+    Counters, Listener, Reason, Session, Side, Unserved, Wish, bury, bury_session, free_dead, leave_table, linger,
+    wake,
 )
 from gateway._scan cimport CommandFilter, new_line_scan, scan_lines
 from gateway._sessions cimport GONE as NOT_THERE
@@ -53,7 +53,6 @@ from gateway.outcome import EndReason
 
 cdef enum:
     UPSTREAM_BUDGET_OCTETS = 262144  # that a mail server may say before it has logged us in
-    UNSENT_LIMIT_OCTETS = 16384  # of replies that a peer leaves unread before the relay (CVE-2025-21605)
     MOST_OCTETS_A_WRITE = 1 << 20
 
 cdef tuple REASON_LIST = tuple(EndReason)
@@ -181,7 +180,7 @@ cdef class Connection:
         self.side.wish = wish
         self.side.wished_octets = octets
         self.side.answer = PENDING
-        given = first_answer(self.side)
+        given = first_answer(&self.engine.core, self.side)
         if given == PENDING:
             given = self.sleep(deadline)
         else:
@@ -738,18 +737,19 @@ cdef class Engine:
         cdef uint32_t index
         cdef Session *session
         self.core.woken = NULL
-        self.core.ready = self.core.shaking = self.core.ended = NULL
+        self.core.ready = NULL
+        self.core.shaking = self.core.ended = NULL
         for index in range(self.core.size):
             session = self.core.sessions[index]
             if session == NULL:
                 continue
             if session.client.connection != NULL:
                 (<Connection> session.client.connection).detach()
-            session.is_ready = session.is_shaking = session.is_ended = session.client.is_woken = False
+            session.is_shaking = session.is_ended = session.client.is_ready = session.client.is_woken = False
             Py_XDECREF(session.on_end)
             Py_XDECREF(session.farewells)
             session.on_end = session.farewells = NULL
             if session.client.phase == RELAY:
-                session.upstream.is_woken = False
+                session.upstream.is_woken = session.upstream.is_ready = False
                 bury(&self.core, session.upstream)
             bury_session(&self.core, session)

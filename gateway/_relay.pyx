@@ -15,7 +15,7 @@ from gateway._pump cimport (
 )
 from gateway._session cimport (
     CLIENT_CLOSED, CLIENT_LOST, IDLE_TIMEOUT, NOT_THIS_PROTOCOL, RELAY, SESSION_TIMEOUT, UPSTREAM_CLOSED, UPSTREAM_LOST,
-    Side, bury, linger, wake,
+    Side, bury, come_back, linger, wake,
 )
 from gateway._sessions cimport table_touch
 from gateway._stream cimport DEAF, FINISHED, LOST, Stream, stream_is_slim, stream_send, stream_slim
@@ -113,10 +113,8 @@ cdef void relay(Core *core, Session *session) noexcept nogil:
         else:
             end_relay(core, session, reason_of(session.pump.verdict), NULL, 0)
         return
-    if turn == TIRED and not session.is_ready:
-        session.is_ready = True
-        session.next_ready = core.ready
-        core.ready = session
+    if turn == TIRED:
+        come_back(core, &session.client)
     if not are_slim(session):
         look_soon(core, session)
     elif session.pump.verdict != NO_VERDICT:

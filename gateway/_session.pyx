@@ -121,6 +121,14 @@ cdef void wake(Core *core, Side *side) noexcept nogil:
     core.last_woken = side
 
 
+cdef void come_back(Core *core, Side *side) noexcept nogil:
+    """There is more to do for it in the next run."""
+    if not side.is_ready:
+        side.is_ready = True
+        side.next_ready = core.ready
+        core.ready = side
+
+
 cdef void answer(Core *core, Side *side, Answer given) noexcept nogil:
     side.answer = given
     side.wish = NOTHING
@@ -201,9 +209,9 @@ cdef bint enter_side(Core *core, Side *side) noexcept nogil:
 
 
 cdef bint is_listed(const Side *side) noexcept nogil:
-    if side.is_woken:
+    if side.is_woken or side.is_ready:
         return True
-    return side.is_client and (side.session.is_ready or side.session.is_shaking or side.session.is_ended)
+    return side.is_client and (side.session.is_shaking or side.session.is_ended)
 
 
 cdef void free_dead(Core *core) noexcept nogil:

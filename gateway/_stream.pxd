@@ -21,6 +21,7 @@ cdef enum Flag:
     TLS_OPEN = 1 << 9  # the handshake is over
     HEARD = 1 << 11  # the peer has begun a handshake
     FIN_DUE = 1 << 13  # once all is sent
+    LEAN = 1 << 10  # its records hold next to nothing
     LAID_OPEN = 1 << 12  # there are octets that the SSL has yet to read
 
 # What is not TLS, where TLS should be.
@@ -47,6 +48,7 @@ cdef struct Stream:
     uint16_t flags
     uint8_t stranger
     uint32_t unsent  # octets that wait to be sent
+    uint32_t raw_octets  # received in all, those of TLS itself included
     void *ssl  # NULL: plain
     void *records_out  # the memory BIO that `ssl` writes to and owns; NULL: none while it is idle
     Outbox outbox  # of a plain stream

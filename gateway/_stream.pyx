@@ -12,6 +12,7 @@ Source: RFC 8446 section 5; edge-triggered epoll: a short recv() means that ther
 """
 
 from libc.errno cimport EAGAIN, ENOMEM, EPIPE, EPROTO, errno
+from libc.stdint cimport UINT32_MAX, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset, strlen
 
@@ -26,6 +27,9 @@ cdef enum:
     HANDSHAKE_RECORD = 22
     ALERT_RECORD = 21
     HANDSHAKE_OCTETS = 16384  # of one recv()
+    SMALL_OCTETS = 1024  # a few records, of which nothing is concluded
+    LEAN_RATIO = 8
+    LEAN_OCTETS = 2048  # of one recv(), from a peer whose records are lean: less than an eighth is for us
 
 cdef extern from "<string.h>" nogil:
     void explicit_bzero(void *memory, size_t octets)
@@ -83,6 +87,7 @@ cdef size_t pull(Stream *stream, unsigned char *to, size_t room) noexcept nogil:
     cdef ssize_t count
     count = recv(stream.fd, to, room, 0)
     if count > 0:
+        stream.raw_octets += min(<uint32_t> count, UINT32_MAX - stream.raw_octets)
         if <size_t> count < room and not stream.flags & BROKEN:
             stream.flags &= ~READABLE
             if stream.flags & PEER_SENT_FIN:
@@ -151,36 +156,44 @@ cdef void decrypt(Stream *stream, size_t *count) noexcept nogil:
         stream_flush(stream)
 
 
-cdef Outcome stream_receive(Stream *stream, size_t room, size_t *count) noexcept nogil:
-    """Octets from the peer into `received`. DONE: at least one, up to `room` and a record.
-
-    What came before an end or a fault is given first.
-    """
-    cdef size_t got
-    count[0] = 0
-    while stream.flags & READABLE:
-        if stream.ssl == NULL:
-            count[0] = pull(stream, received, min(room, sizeof(received)))
-        else:
-            got = pull(stream, ciphertext, min(room, sizeof(ciphertext)))
-            if got > 0 and lay_open(stream, got):
-                decrypt(stream, count)
-        if count[0] > 0:
-            return DONE
+cdef Outcome outcome_of(const Stream *stream) noexcept nogil:
     if stream.flags & LOST:
         return FAILED
     return ENDED if stream.flags & AT_END else BLOCKED
+
+
+cdef size_t pull_records(Stream *stream, size_t room, size_t *count) noexcept nogil:
+    """One recv(), and what it held for us. Records that hold next to nothing are taken in small portions: each costs
+    as much as one that is full."""
+    cdef size_t got = pull(stream, ciphertext, min(room, <size_t> (LEAN_OCTETS if stream.flags & LEAN else room)))
+    if got > 0 and lay_open(stream, got):
+        decrypt(stream, count)
+    if got > SMALL_OCTETS:
+        stream.flags = stream.flags | LEAN if count[0] < got // LEAN_RATIO else stream.flags & ~LEAN
+    return got
+
+
+cdef Outcome stream_receive(Stream *stream, size_t room, size_t *count) noexcept nogil:
+    """Octets from the peer into `received`, by one recv(). DONE: up to `room` and a record; perhaps none, and there
+    may be more. What came before an end or a fault is given first.
+    """
+    cdef size_t got = 0
+    count[0] = 0
+    if stream.flags & READABLE:
+        if stream.ssl == NULL:
+            count[0] = pull(stream, received, min(room, sizeof(received)))
+        else:
+            got = pull_records(stream, min(room, sizeof(ciphertext)), count)
+    if count[0] > 0 or (got > 0 and stream.flags & READABLE):
+        return DONE
+    return outcome_of(stream)
 
 
 cdef Outcome stream_read_on(Stream *stream, size_t *count) noexcept nogil:
     """What came in the same flight as the end of a handshake, as stream_receive() would give it."""
     count[0] = 0
     decrypt(stream, count)
-    if count[0] > 0:
-        return DONE
-    if stream.flags & LOST:
-        return FAILED
-    return ENDED if stream.flags & AT_END else BLOCKED
+    return DONE if count[0] > 0 else outcome_of(stream)
 
 
 # ---- sending ----
