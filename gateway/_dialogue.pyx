@@ -10,8 +10,8 @@ Limits: octets of a line and in all; what is read ahead is at most one recv() an
 from gateway._fastpath cimport FED, LINE_INCOMPLETE, frames_feed, frames_held, frames_scan
 from gateway._session cimport (
     A_CONNECTION, A_HANDSHAKE, A_LINE, CLIENT_CLOSED, CLIENT_LOST, DIALOGUE, DIALOGUE_OCTETS, GRANTED, HANDSHAKE_FAILED,
-    NOT_THIS_PROTOCOL, OCTETS, PEER_CLOSED, PEER_LOST, PENDING, SILENT, TOO_MUCH, TOO_MUCH_INPUT, Listener,
-    Reason, answer, end_unserved, wake,
+    NOT_THIS_PROTOCOL, OCTETS, PEER_CLOSED, PEER_LOST, PEER_READS_NOTHING, PENDING, SILENT, TOO_MUCH, TOO_MUCH_INPUT,
+    TOO_MUCH_OUTPUT, UNSENT_LIMIT_OCTETS, Listener, Reason, answer, come_back, end_unserved, wake,
 )
 from gateway._stream cimport (
     BLOCKED, BROKEN, DONE, ENDED, FAILED, LOST, NO_STRANGER, WRITABLE, Outcome, Stream, received, stream_accept_tls,
@@ -20,6 +20,10 @@ from gateway._stream cimport (
 from gateway._system cimport socket_error
 from gateway._tls cimport tls_prepare
 from gateway._wheel cimport tick_of, wheel_cancel, wheel_set
+
+cdef enum:
+    PORTIONS_A_TURN = 4
+    RAW_TIMES = 4  # as many octets, those of TLS itself included, as the budget allows
 
 cdef extern from "<string.h>" nogil:
     void explicit_bzero(void *memory, size_t octets)
@@ -33,10 +37,10 @@ cdef bint is_granted(Side *side) noexcept nogil:
     return frames_held(&side.stream.frames) >= side.wished_octets
 
 
-cdef Answer first_answer(Side *side) noexcept nogil:
+cdef Answer first_answer(Core *core, Side *side) noexcept nogil:
     """What is known without waiting."""
     if side.wish == A_LINE or side.wish == OCTETS:
-        return pursue(side)
+        return pursue(core, side)
     if side.wish == A_HANDSHAKE:
         return handshake_answer(stream_shake_hands(&side.stream))
     return PENDING
@@ -58,14 +62,20 @@ cdef Answer take_in(Side *side, size_t count) noexcept nogil:
     return PENDING if fed == FED else TOO_MUCH
 
 
-cdef Answer pursue(Side *side) noexcept nogil:
-    """Receive until the wish for a line or octets is granted, as far as it goes now."""
+cdef Answer pursue(Core *core, Side *side) noexcept nogil:
+    """Receive until the wish for a line or octets is granted, as far as it goes now and is fair to others."""
+    cdef Stream *stream = &side.stream
     cdef size_t count
     cdef Outcome outcome
-    while not is_granted(side):
-        if side.received_octets >= side.budget_octets:
+    cdef int _portion
+    for _portion in range(PORTIONS_A_TURN):
+        if is_granted(side):
+            return GRANTED
+        if side.received_octets >= side.budget_octets or stream.raw_octets > RAW_TIMES * side.budget_octets:
             return TOO_MUCH
-        outcome = stream_receive(&side.stream, DIALOGUE_OCTETS, &count)
+        if stream.unsent > UNSENT_LIMIT_OCTETS:
+            return PEER_READS_NOTHING
+        outcome = stream_receive(stream, DIALOGUE_OCTETS, &count)
         if outcome == BLOCKED:
             return PENDING
         if outcome == ENDED:
@@ -74,13 +84,16 @@ cdef Answer pursue(Side *side) noexcept nogil:
             return PEER_LOST
         if take_in(side, count) != PENDING:
             return TOO_MUCH
-    return GRANTED
+    if is_granted(side):
+        return GRANTED
+    come_back(core, side)
+    return PENDING
 
 
 cdef void listen_for_first_line(Core *core, Session *session) noexcept nogil:
     cdef Answer given
     stream_flush(&session.client.stream)
-    given = pursue(&session.client)
+    given = pursue(core, &session.client)
     if given == PENDING:
         return
     if given == GRANTED:
@@ -92,6 +105,8 @@ cdef void listen_for_first_line(Core *core, Session *session) noexcept nogil:
         end_unserved(core, session, CLIENT_CLOSED)
     elif given == TOO_MUCH:
         end_unserved(core, session, TOO_MUCH_INPUT)
+    elif given == PEER_READS_NOTHING:
+        end_unserved(core, session, TOO_MUCH_OUTPUT)
     else:
         end_unserved(core, session, CLIENT_LOST)
 
@@ -163,7 +178,7 @@ cdef void advance_dialogue(Core *core, Side *side) noexcept nogil:
         return
     stream_flush(stream)
     if side.wish == A_LINE or side.wish == OCTETS:
-        given = pursue(side)
+        given = pursue(core, side)
     elif stream.flags & BROKEN and side.session != NULL:
         given = PEER_LOST
         side.session.reason = CLIENT_LOST

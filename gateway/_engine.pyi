@@ -11,6 +11,7 @@ from typing import final
 from OpenSSL import SSL
 from typing_extensions import disjoint_base
 
+from gateway._scan import CommandFilter
 from gateway._sessions import SessionTable
 from gateway._tls import ServerCertificates
 from gateway.outcome import EndReason
@@ -56,8 +57,14 @@ class ClientSide(Connection):
     def start_login(self) -> None:
         """A user name was given. Raises SessionEnded if the session was evicted meanwhile."""
 
+    def raise_eviction(self) -> None:
+        """The table says that somebody has ended it: raise SessionEnded with the reason."""
+
     def own(self) -> None:
         """`end` interrupts the greenlet that calls this."""
+
+    def inspect(self, commands: CommandFilter) -> None:
+        """Once it relays, the session ends if the client sends one of these commands."""
 
     def pause(self, seconds: float) -> None: ...
     def end(self, reason: EndReason) -> None: ...

@@ -23,16 +23,17 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from gateway._dialogue cimport first_answer, take_in
-from gateway._events cimport end_session, run, watch_listener, watch_side
+from gateway._events cimport end_evicted, end_session, run, watch_listener, watch_side
 from gateway._fastpath cimport LINE_FOUND, frames_clear, frames_drop, frames_held, frames_scan
 from gateway._relay cimport end_relay, may_say_farewell, start_relay
 from gateway._session cimport (
-    A_CONNECTION, A_HANDSHAKE, A_LINE, CLIENT_CLOSED, CLIENT_LOST, CONNECTING, DIALOGUE, DIALOGUE_OCTETS, EVICTED, GONE,
-    GRANTED,
-    LINGER, LOGIN_TIMEOUT, NOTHING, OCTETS, PEER_CLOSED, PEER_LOST, PEER_READS_NOTHING, PENDING, REASONS, RELAY, TIME,
-    TOO_LATE, TOO_MUCH, TOO_MUCH_INPUT, TOO_MUCH_OUTPUT, Answer, Core, Counters, Listener, Reason, Session, Side,
-    Unserved, Wish, bury, bury_session, free_dead, leave_table, linger, wake,
+    A_CONNECTION, A_HANDSHAKE, A_LINE, CLIENT_CLOSED, CLIENT_LOST, CONNECTING, DIALOGUE, DIALOGUE_OCTETS, EVICTED,
+    GONE, GRANTED, LINGER, LOGIN_TIMEOUT, NOTHING, OCTETS, PEER_CLOSED, PEER_LOST, PEER_READS_NOTHING, PENDING,
+    REASONS, RELAY, TIME, TOO_LATE, TOO_MUCH, TOO_MUCH_INPUT, TOO_MUCH_OUTPUT, UNSENT_LIMIT_OCTETS, Answer, Core,
+    Counters, Listener, Reason, Session, Side, Unserved, Wish, bury, bury_session, free_dead, leave_table, linger,
+    wake,
 )
+from gateway._scan cimport CommandFilter, new_line_scan, scan_lines
 from gateway._sessions cimport GONE as NOT_THERE
 from gateway._sessions cimport SessionTable, table_start_login
 from gateway._stream cimport (
@@ -52,7 +53,6 @@ from gateway.outcome import EndReason
 
 cdef enum:
     UPSTREAM_BUDGET_OCTETS = 262144  # that a mail server may say before it has logged us in
-    UNSENT_LIMIT_OCTETS = 16384  # of replies that a peer leaves unread before the relay (CVE-2025-21605)
     MOST_OCTETS_A_WRITE = 1 << 20
 
 cdef tuple REASON_LIST = tuple(EndReason)
@@ -180,7 +180,7 @@ cdef class Connection:
         self.side.wish = wish
         self.side.wished_octets = octets
         self.side.answer = PENDING
-        given = first_answer(self.side)
+        given = first_answer(&self.engine.core, self.side)
         if given == PENDING:
             given = self.sleep(deadline)
         else:
@@ -263,12 +263,33 @@ cdef class ClientSide(Connection):
         self.check()
         session = self.side.session
         if session.handle.slot != 0 and table_start_login(self.engine.core.table, session.handle) == NOT_THERE:
-            end_session(&self.engine.core, session, EVICTED)
-            self.check()
+            self.raise_eviction()
+
+    def raise_eviction(self):
+        """The table says that somebody has ended it: raise SessionEnded with the reason."""
+        self.check()
+        end_evicted(&self.engine.core)
+        end_session(&self.engine.core, self.side.session, EVICTED)  # unless that has found it
+        self.engine.nudge()
+        self.check()
 
     def own(self):
         """`end` interrupts the greenlet that calls this."""
         self.owner = self.engine.current_greenlet()
+
+    def inspect(self, CommandFilter commands not None):
+        """Once it relays, the session ends if the client sends one of these commands."""
+        cdef Session *session
+        cdef void *scan
+        self.check()
+        session = self.side.session
+        scan = new_line_scan(&commands.words)
+        if scan == NULL:
+            raise MemoryError
+        self.engine.filters.add(commands)
+        free(session.pump.scanned_in)
+        session.pump.scanned_in = scan
+        session.pump.scan_in = scan_lines
 
     def pause(self, double seconds):
         self.wait(TIME, 0, milliseconds() / 1000.0 + seconds)
@@ -395,6 +416,7 @@ cdef class Engine:
     cdef type client_class
     cdef type upstream_class
     cdef list kept  # what the listeners point into
+    cdef set filters  # what sessions that are inspected point into
     cdef bint is_running
     cdef bint is_scheduled
 
@@ -403,6 +425,7 @@ cdef class Engine:
         if not issubclass(client_class, ClientSide) or not issubclass(upstream_class, UpstreamSide):
             raise TypeError("the classes must be made of ClientSide and UpstreamSide")
         self.kept = []
+        self.filters = set()
         memset(&self.core, 0, sizeof(Core))
         self.core.epoll = epoll_create1(EPOLL_CLOEXEC)
         if self.core.epoll < 0:
@@ -567,6 +590,7 @@ cdef class Engine:
             self.core.epoll = -1
         self.core.table = NULL
         self.kept = []
+        self.filters = set()
 
     @property
     def live(self):
@@ -713,18 +737,19 @@ cdef class Engine:
         cdef uint32_t index
         cdef Session *session
         self.core.woken = NULL
-        self.core.ready = self.core.shaking = self.core.ended = NULL
+        self.core.ready = NULL
+        self.core.shaking = self.core.ended = NULL
         for index in range(self.core.size):
             session = self.core.sessions[index]
             if session == NULL:
                 continue
             if session.client.connection != NULL:
                 (<Connection> session.client.connection).detach()
-            session.is_ready = session.is_shaking = session.is_ended = session.client.is_woken = False
+            session.is_shaking = session.is_ended = session.client.is_ready = session.client.is_woken = False
             Py_XDECREF(session.on_end)
             Py_XDECREF(session.farewells)
             session.on_end = session.farewells = NULL
             if session.client.phase == RELAY:
-                session.upstream.is_woken = False
+                session.upstream.is_woken = session.upstream.is_ready = False
                 bury(&self.core, session.upstream)
             bury_session(&self.core, session)

@@ -213,17 +213,16 @@ cdef void shake_some(Core *core) noexcept nogil:
             shake_hands(core, session)
 
 
-cdef void relay_ready(Core *core) noexcept nogil:
-    """One more turn for each that was tired."""
-    cdef Session *session = core.ready
-    cdef Session *next_one
+cdef void go_on_with_ready(Core *core) noexcept nogil:
+    """One more turn for each that has had its share."""
+    cdef Side *side = core.ready
+    cdef Side *next_one
     core.ready = NULL
-    while session != NULL:
-        next_one = session.next_ready
-        session.is_ready = False
-        if session.client.phase == RELAY:
-            relay(core, session)
-        session = next_one
+    while side != NULL:
+        next_one = side.next_ready
+        side.is_ready = False
+        advance(core, side)
+        side = next_one
 
 
 cdef bint run(Core *core) noexcept nogil:
@@ -233,7 +232,7 @@ cdef bint run(Core *core) noexcept nogil:
     cdef int at
     core.now_ms = milliseconds()
     core.now = tick_of(core.now_ms)
-    relay_ready(core)
+    go_on_with_ready(core)
     for at in range(count):
         note(core, &events[at])
     shake_some(core)

@@ -67,6 +67,8 @@ cdef Turn move(Pump *pump, Stream *sender, Stream *receiver, uint32_t now) noexc
             if ends:
                 stream_finish(receiver)
             return RESTING
+        if count == 0:
+            continue
         pump.last_octet_at = now
         if not pump_forward(pump, receiver, received, count, ends):
             return OVER

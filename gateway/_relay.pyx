@@ -15,15 +15,15 @@ from gateway._pump cimport (
 )
 from gateway._session cimport (
     CLIENT_CLOSED, CLIENT_LOST, IDLE_TIMEOUT, NOT_THIS_PROTOCOL, RELAY, SESSION_TIMEOUT, UPSTREAM_CLOSED, UPSTREAM_LOST,
-    Side, bury, linger, wake,
+    Side, bury, come_back, linger, wake,
 )
 from gateway._sessions cimport table_touch
-from gateway._stream cimport DEAF, FINISHED, LOST, SWOLLEN, Stream, stream_send, stream_slim
+from gateway._stream cimport DEAF, FINISHED, LOST, Stream, stream_is_slim, stream_send, stream_slim
 from gateway._system cimport notice_loss
 from gateway._wheel cimport Timer, wheel_set
 
 cdef enum:
-    SLIM_TICKS = 32  # 2 s without an octet: give large buffers back
+    SLIM_TICKS = 16  # 1 s without an octet: give buffers back
 
 
 cdef Reason reason_of(int verdict) noexcept nogil:
@@ -113,14 +113,16 @@ cdef void relay(Core *core, Session *session) noexcept nogil:
         else:
             end_relay(core, session, reason_of(session.pump.verdict), NULL, 0)
         return
-    if turn == TIRED and not session.is_ready:
-        session.is_ready = True
-        session.next_ready = core.ready
-        core.ready = session
-    if (session.client.stream.flags | session.upstream.stream.flags) & SWOLLEN:
+    if turn == TIRED:
+        come_back(core, &session.client)
+    if not are_slim(session):
         look_soon(core, session)
     elif session.pump.verdict != NO_VERDICT:
         wheel_set(&core.wheel, &session.client.stream.timer, pump_due(&session.pump))
+
+
+cdef bint are_slim(const Session *session) noexcept nogil:
+    return stream_is_slim(&session.client.stream) and stream_is_slim(&session.upstream.stream)
 
 
 cdef void look_soon(Core *core, Session *session) noexcept nogil:
@@ -144,10 +146,9 @@ cdef void watch_relay(Core *core, Session *session) noexcept nogil:
     if not session.pump.notices_loss:
         session.pump.notices_loss = True  # what the client's socket inherited; a short session does without
         notice_loss(session.upstream.stream.fd)
-    if (session.client.stream.flags | session.upstream.stream.flags) & SWOLLEN:
-        if core.now - session.pump.last_octet_at >= SLIM_TICKS:
-            stream_slim(&session.client.stream)
-            stream_slim(&session.upstream.stream)
-        else:
-            due = core.now + SLIM_TICKS
+    if not are_slim(session) and core.now - session.pump.last_octet_at < SLIM_TICKS:
+        look_soon(core, session)
+        return
+    stream_slim(&session.client.stream)
+    stream_slim(&session.upstream.stream)
     wheel_set(&core.wheel, &session.client.stream.timer, due)

@@ -13,6 +13,7 @@ from gateway._wheel cimport Wheel
 
 cdef enum:
     DIALOGUE_OCTETS = 16384  # of one recv() before the relay
+    UNSENT_LIMIT_OCTETS = 16384  # that a peer leaves unread before the relay (CVE-2025-21605)
     UNSERVED_KEPT = 1024  # reports a run; the rest is counted only
 
 cdef enum Phase:
@@ -90,10 +91,12 @@ cdef struct Side:
     PyObject *connection  # whose `side` this is; NULL outside of the dialogue
     Side *next_woken
     Side *next_dead
+    Side *next_ready
     uint8_t phase
     uint8_t wish
     uint8_t answer
     uint8_t is_woken
+    uint8_t is_ready
     uint8_t is_client  # the first member of its session
     uint32_t serial  # what epoll gives back with the descriptor: late events of an earlier one are known by it
     size_t wished_octets
@@ -112,12 +115,10 @@ cdef struct Session:
     uint32_t generation
     Handle handle  # in the table that all workers share; slot 0: in none
     uint8_t reason  # that somebody ends it for; REASONS: none
-    uint8_t is_ready
     uint8_t is_shaking
     uint8_t is_ended
     PyObject *farewells
     PyObject *on_end  # owned
-    Session *next_ready
     Session *next_shaking
     Session *next_ended
 
@@ -167,7 +168,7 @@ cdef struct Core:
     uint32_t generation
     Side *woken
     Side *last_woken
-    Session *ready
+    Side *ready  # there is more to do for them, but others come first
     Session *shaking
     Session *last_shaking
     Session *ended
@@ -180,6 +181,7 @@ cdef Session *new_session(Core *core, int fd, Listener *listener) noexcept nogil
 cdef void bury(Core *core, Side *side) noexcept nogil
 cdef void bury_session(Core *core, Session *session) noexcept nogil
 cdef void wake(Core *core, Side *side) noexcept nogil
+cdef void come_back(Core *core, Side *side) noexcept nogil
 cdef void answer(Core *core, Side *side, Answer given) noexcept nogil
 cdef void linger(Core *core, Session *session) noexcept nogil
 cdef void drain(Core *core, Session *session) noexcept nogil

@@ -92,6 +92,9 @@ cdef void bury_session(Core *core, Session *session) noexcept nogil:
     if not session.is_ended:  # else its end has yet to be noted elsewhere
         leave_table(core, session)
     bury(core, &session.client)
+    free(session.pump.scanned_in)
+    free(session.pump.scanned_out)
+    session.pump.scanned_in = session.pump.scanned_out = NULL
     core.sessions[session.index] = NULL
     core.free_indexes[core.free_count] = session.index
     core.free_count += 1
@@ -116,6 +119,14 @@ cdef void wake(Core *core, Side *side) noexcept nogil:
     else:
         core.last_woken.next_woken = side
     core.last_woken = side
+
+
+cdef void come_back(Core *core, Side *side) noexcept nogil:
+    """There is more to do for it in the next run."""
+    if not side.is_ready:
+        side.is_ready = True
+        side.next_ready = core.ready
+        core.ready = side
 
 
 cdef void answer(Core *core, Side *side, Answer given) noexcept nogil:
@@ -198,9 +209,9 @@ cdef bint enter_side(Core *core, Side *side) noexcept nogil:
 
 
 cdef bint is_listed(const Side *side) noexcept nogil:
-    if side.is_woken:
+    if side.is_woken or side.is_ready:
         return True
-    return side.is_client and (side.session.is_ready or side.session.is_shaking or side.session.is_ended)
+    return side.is_client and (side.session.is_shaking or side.session.is_ended)
 
 
 cdef void free_dead(Core *core) noexcept nogil:

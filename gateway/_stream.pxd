@@ -19,9 +19,9 @@ cdef enum Flag:
     DEAF = 1 << 7  # the peer takes no more; what is sent to it is dropped
     FINISHED = 1 << 8  # we have said all we will
     TLS_OPEN = 1 << 9  # the handshake is over
-    SWOLLEN = 1 << 10  # the memory for records to send has grown
     HEARD = 1 << 11  # the peer has begun a handshake
     FIN_DUE = 1 << 13  # once all is sent
+    LEAN = 1 << 10  # its records hold next to nothing
     LAID_OPEN = 1 << 12  # there are octets that the SSL has yet to read
 
 # What is not TLS, where TLS should be.
@@ -48,8 +48,9 @@ cdef struct Stream:
     uint16_t flags
     uint8_t stranger
     uint32_t unsent  # octets that wait to be sent
+    uint32_t raw_octets  # received in all, those of TLS itself included
     void *ssl  # NULL: plain
-    void *records_out  # the memory BIO that `ssl` writes to and owns
+    void *records_out  # the memory BIO that `ssl` writes to and owns; NULL: none while it is idle
     Outbox outbox  # of a plain stream
     Frames frames  # received and not yet taken, before the relay
     int fault  # why it is LOST or DEAF: an errno,
@@ -71,3 +72,6 @@ cdef void stream_send(Stream *stream, const unsigned char *octets, size_t count)
 cdef void stream_send_last(Stream *stream, const unsigned char *octets, size_t count) noexcept nogil
 cdef void stream_finish(Stream *stream) noexcept nogil
 cdef void stream_slim(Stream *stream) noexcept nogil
+
+cdef inline bint stream_is_slim(const Stream *stream) noexcept nogil:
+    return stream.records_out == NULL

@@ -12,6 +12,7 @@ Source: RFC 8446 section 5; edge-triggered epoll: a short recv() means that ther
 """
 
 from libc.errno cimport EAGAIN, ENOMEM, EPIPE, EPROTO, errno
+from libc.stdint cimport UINT32_MAX, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset, strlen
 
@@ -26,7 +27,9 @@ cdef enum:
     HANDSHAKE_RECORD = 22
     ALERT_RECORD = 21
     HANDSHAKE_OCTETS = 16384  # of one recv()
-    SWOLLEN_OCTETS = 2048  # more than a small command or reply needs, less than a handshake's flight
+    SMALL_OCTETS = 1024  # a few records, of which nothing is concluded
+    LEAN_RATIO = 8
+    LEAN_OCTETS = 2048  # of one recv(), from a peer whose records are lean: less than an eighth is for us
 
 cdef extern from "<string.h>" nogil:
     void explicit_bzero(void *memory, size_t octets)
@@ -84,6 +87,7 @@ cdef size_t pull(Stream *stream, unsigned char *to, size_t room) noexcept nogil:
     cdef ssize_t count
     count = recv(stream.fd, to, room, 0)
     if count > 0:
+        stream.raw_octets += min(<uint32_t> count, UINT32_MAX - stream.raw_octets)
         if <size_t> count < room and not stream.flags & BROKEN:
             stream.flags &= ~READABLE
             if stream.flags & PEER_SENT_FIN:
@@ -100,10 +104,25 @@ cdef size_t pull(Stream *stream, unsigned char *to, size_t room) noexcept nogil:
     return 0
 
 
+cdef bint can_write(Stream *stream) noexcept nogil:
+    """The SSL has a BIO to write records to, now at the latest."""
+    cdef void *writes
+    if stream.records_out == NULL:
+        writes = openssl.BIO_new(openssl.BIO_s_mem())
+        if writes == NULL:
+            openssl.ERR_clear_error()
+            return False
+        openssl.SSL_set_bio(stream.ssl, NULL, writes)
+        stream.records_out = writes
+    return True
+
+
 cdef bint lay_open(Stream *stream, size_t count) noexcept nogil:
-    """Let the SSL read the first `count` octets of `ciphertext`."""
+    """Let the SSL read the first `count` octets of `ciphertext`; it may have to answer."""
     cdef void *bio = openssl.BIO_new_mem_buf(ciphertext, <int> count)
-    if bio == NULL:
+    if bio == NULL or not can_write(stream):
+        openssl.BIO_free(bio)
+        openssl.ERR_clear_error()
         fail(stream, ENOMEM)
         return False
     openssl.BIO_set_mem_eof_return(bio, -1)
@@ -137,36 +156,44 @@ cdef void decrypt(Stream *stream, size_t *count) noexcept nogil:
         stream_flush(stream)
 
 
-cdef Outcome stream_receive(Stream *stream, size_t room, size_t *count) noexcept nogil:
-    """Octets from the peer into `received`. DONE: at least one, up to `room` and a record.
-
-    What came before an end or a fault is given first.
-    """
-    cdef size_t got
-    count[0] = 0
-    while stream.flags & READABLE:
-        if stream.ssl == NULL:
-            count[0] = pull(stream, received, min(room, sizeof(received)))
-        else:
-            got = pull(stream, ciphertext, min(room, sizeof(ciphertext)))
-            if got > 0 and lay_open(stream, got):
-                decrypt(stream, count)
-        if count[0] > 0:
-            return DONE
+cdef Outcome outcome_of(const Stream *stream) noexcept nogil:
     if stream.flags & LOST:
         return FAILED
     return ENDED if stream.flags & AT_END else BLOCKED
+
+
+cdef size_t pull_records(Stream *stream, size_t room, size_t *count) noexcept nogil:
+    """One recv(), and what it held for us. Records that hold next to nothing are taken in small portions: each costs
+    as much as one that is full."""
+    cdef size_t got = pull(stream, ciphertext, min(room, <size_t> (LEAN_OCTETS if stream.flags & LEAN else room)))
+    if got > 0 and lay_open(stream, got):
+        decrypt(stream, count)
+    if got > SMALL_OCTETS:
+        stream.flags = stream.flags | LEAN if count[0] < got // LEAN_RATIO else stream.flags & ~LEAN
+    return got
+
+
+cdef Outcome stream_receive(Stream *stream, size_t room, size_t *count) noexcept nogil:
+    """Octets from the peer into `received`, by one recv(). DONE: up to `room` and a record; perhaps none, and there
+    may be more. What came before an end or a fault is given first.
+    """
+    cdef size_t got = 0
+    count[0] = 0
+    if stream.flags & READABLE:
+        if stream.ssl == NULL:
+            count[0] = pull(stream, received, min(room, sizeof(received)))
+        else:
+            got = pull_records(stream, min(room, sizeof(ciphertext)), count)
+    if count[0] > 0 or (got > 0 and stream.flags & READABLE):
+        return DONE
+    return outcome_of(stream)
 
 
 cdef Outcome stream_read_on(Stream *stream, size_t *count) noexcept nogil:
     """What came in the same flight as the end of a handshake, as stream_receive() would give it."""
     count[0] = 0
     decrypt(stream, count)
-    if count[0] > 0:
-        return DONE
-    if stream.flags & LOST:
-        return FAILED
-    return ENDED if stream.flags & AT_END else BLOCKED
+    return DONE if count[0] > 0 else outcome_of(stream)
 
 
 # ---- sending ----
@@ -222,7 +249,7 @@ cdef void deafen(Stream *stream, int fault) noexcept nogil:
 
 cdef void count_unsent(Stream *stream) noexcept nogil:
     cdef char *octets
-    if not stream.flags & DEAF:
+    if not stream.flags & DEAF and stream.records_out != NULL:
         stream.unsent = <uint32_t> openssl.BIO_get_mem_data(stream.records_out, &octets)
 
 
@@ -237,12 +264,13 @@ cdef void stream_put(Stream *stream, const unsigned char *octets, size_t count) 
         stream.unsent = stream.outbox.end - stream.outbox.start
         return
     openssl.ERR_clear_error()
+    if not can_write(stream):
+        deafen(stream, ENOMEM)
+        return
     if openssl.SSL_write(stream.ssl, octets, <int> count) != <int> count:
         deafen(stream, EPROTO)
         openssl.ERR_clear_error()
         return
-    if count > SWOLLEN_OCTETS:
-        stream.flags |= SWOLLEN
     count_unsent(stream)
 
 
@@ -310,7 +338,7 @@ cdef void stream_finish(Stream *stream) noexcept nogil:
     if stream.flags & FINISHED or stream.fd < 0:
         return
     stream.flags |= FINISHED
-    if stream.flags & TLS_OPEN and not stream.flags & (LOST | DEAF):
+    if stream.flags & TLS_OPEN and not stream.flags & (LOST | DEAF) and can_write(stream):
         openssl.ERR_clear_error()
         openssl.SSL_shutdown(stream.ssl)
         openssl.ERR_clear_error()
@@ -409,7 +437,7 @@ cdef Outcome stream_shake_hands(Stream *stream) noexcept nogil:
         openssl.ERR_clear_error()
         result = openssl.SSL_do_handshake(stream.ssl)
         if result == 1:
-            stream.flags |= TLS_OPEN | SWOLLEN
+            stream.flags |= TLS_OPEN
             count_unsent(stream)
             return DONE
         if openssl.SSL_get_error(stream.ssl, result) != SSL_ERROR_WANT_READ:
@@ -424,12 +452,8 @@ cdef Outcome stream_shake_hands(Stream *stream) noexcept nogil:
 
 
 cdef void stream_slim(Stream *stream) noexcept nogil:
-    """Give back the memory that a large answer made the BIO grow to, unless something waits in it."""
-    cdef void *reads
-    cdef void *writes
-    if stream.unsent > 0 or not stream.flags & SWOLLEN or stream.flags & LAID_OPEN:
+    """Give back both BIOs, which a large answer may have made grow, unless something waits in them."""
+    if stream.records_out == NULL or stream.unsent > 0 or stream.flags & LAID_OPEN:
         return
-    if new_bios(&reads, &writes):
-        openssl.SSL_set_bio(stream.ssl, reads, writes)
-        stream.records_out = writes
-        stream.flags &= ~SWOLLEN
+    openssl.SSL_set_bio(stream.ssl, NULL, NULL)
+    stream.records_out = NULL

@@ -10,6 +10,7 @@ Source: RFC 6066 sections 3 and 8, RFC 7301, RFC 9525 section 6 (one label per w
 """
 
 import os
+from sys import intern
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdlib cimport calloc, free
@@ -240,13 +241,18 @@ cdef tuple tls_facts(Stream *stream):
     cdef const char *name = openssl.SSL_get_servername(stream.ssl, TLSEXT_NAMETYPE_host_name)
     openssl.SSL_get0_alpn_selected(stream.ssl, &alpn, &length)
     return (
-        openssl.SSL_get_version(stream.ssl).decode("ascii"),
-        openssl.SSL_CIPHER_get_name(openssl.SSL_get_current_cipher(stream.ssl)).decode("ascii"),
+        word(openssl.SSL_get_version(stream.ssl)),
+        word(openssl.SSL_CIPHER_get_name(openssl.SSL_get_current_cipher(stream.ssl))),
         PyBytes_FromStringAndSize(<const char *> alpn, length) if length > 0 else None,
         name.decode("ascii", "replace").lower() if name != NULL else None,
         openssl.SSL_session_reused(stream.ssl) == 1,
         peer_certificate(stream.ssl),
     )
+
+
+cdef str word(const char *text):
+    """One of a few that OpenSSL has: all sessions share one object."""
+    return intern(text.decode("ascii")) if text != NULL else ""
 
 
 cdef bytes peer_certificate(void *ssl):

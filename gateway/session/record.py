@@ -90,6 +90,7 @@ class SessionRecord:
             mail_user=self._mail_user,
             server=self._server,
         )
+        self._tls = None  # told; an idle session holds no more than it needs
 
     def relay_ended(self, end: RelayEnd) -> None:
         """The relay's last word."""

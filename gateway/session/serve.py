@@ -41,9 +41,8 @@ def _hand_over(
     except BaseException:
         opened.upstream.close()
         raise
-    farewells = service.spec.relay_farewells
     limits = RelayLimits(
         tighter(opened.grant.idle_timeout_s, service.idle_timeout_s),
         tighter(opened.grant.session_timeout_s, service.session_timeout_s),
     )
-    client.hand_over(opened.upstream, limits, lambda reason: farewells.get(reason, b""), record.relay_ended)
+    client.hand_over(opened.upstream, limits, service.relay_farewell, record.relay_ended)

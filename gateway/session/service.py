@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from gateway.aaa.chain import Chain
 from gateway.credentials import Delimiters
 from gateway.log import Log
+from gateway.outcome import EndReason
 from gateway.policy.rules import Policies
 from gateway.protocol.base import ProtocolSpec
 from gateway.protocol.base import ServerSettings
@@ -37,3 +38,7 @@ class Service:
     idle_timeout_s: float | None
     session_timeout_s: float | None
     log: Log
+
+    def relay_farewell(self, reason: EndReason) -> bytes:
+        """The last words to a client that is logged in; empty: a plain close. All sessions share it: they are many."""
+        return self.spec.relay_farewells.get(reason, b"")

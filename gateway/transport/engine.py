@@ -15,9 +15,11 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
+from typing import NamedTuple
 from typing import cast
 
 import gevent
@@ -34,7 +36,6 @@ from gateway._sessions import Outcome
 from gateway._sessions import SessionTable
 from gateway._tls import ServerCertificates
 from gateway.errors import Refused
-from gateway.errors import SessionEnded
 from gateway.errors import UpstreamLost
 from gateway.outcome import EndReason
 from gateway.outcome import Refusal
@@ -83,7 +84,8 @@ class Endpoint:
 class EngineClientConnection(ClientSide):
     """See `transport.base.ClientConnection`."""
 
-    __slots__ = ("_state", "_tls", "table")
+    __slots__ = ("_peer", "_state", "_tls", "table")
+    _peer: Address
     _tls: TlsFacts
     table: SessionTable | None
     _state: State
@@ -94,7 +96,9 @@ class EngineClientConnection(ClientSide):
 
     @property
     def peer(self) -> Address:
-        return _numeric(self.address)
+        if not hasattr(self, "_peer"):
+            self._peer = _numeric(self.address)
+        return self._peer
 
     @property
     def local(self) -> Address:
@@ -121,7 +125,7 @@ class EngineClientConnection(ClientSide):
                 counted = "addresses" if by_address else "sessions"
                 raise Refused(Refusal.SESSION_LIMIT, f"{user} has {limit} {counted} already")
             if outcome is Outcome.GONE:
-                raise SessionEnded(EndReason.EVICTED)
+                self.raise_eviction()
         self.advance(State.AUTHENTICATED)
 
     def describe(self, *, vpn_user: str, mail_user: str, server: str, group_policy: str) -> None:
@@ -219,10 +223,7 @@ class Transport:
 
     def connect(self, address: Address, deadline: float) -> "EngineUpstreamConnection":
         """Raises ValueError for a name: it would be looked up here and now."""
-        host, _, interface = address[0].partition("%")
-        packed = ip_address(host).packed
-        if len(packed) == 4:
-            packed = _MAPPED + packed
+        packed, interface = _packed(address[0])
         try:
             scope = socket.if_nametoindex(interface) if interface else 0
         except OSError as error:
@@ -339,10 +340,17 @@ class _Pool:
         return job
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(NamedTuple):
     function: Callable[..., None]
     arguments: tuple[object, ...]
+
+
+@lru_cache(maxsize=1024)  # the same few mail servers, login after login
+def _packed(host: str) -> tuple[bytes, str]:
+    """16 octets and the interface of a link-local address. Raises ValueError for what is no address."""
+    host, _, interface = host.partition("%")
+    packed = ip_address(host).packed
+    return (packed if len(packed) == 16 else _MAPPED + packed), interface
 
 
 def _numeric(address: RawAddress) -> Address:

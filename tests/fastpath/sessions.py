@@ -121,7 +121,12 @@ class Joined:
     def make(cls, worker: Worker, buffer_octets: int | None = None) -> "Joined":
         program = TlsPeer(worker.connect(buffer_octets)).handshake()
         program.receive_exactly(len(GREETING))
-        session = worker.serve_by_hand(program)
+        return cls.with_client(worker, worker.serve_by_hand(program).client, program, buffer_octets)
+
+    @classmethod
+    def with_client(
+        cls, worker: Worker, client: EngineClientConnection, program: TlsPeer, buffer_octets: int | None = None
+    ) -> "Joined":
         with socket.socket() as listener:
             if buffer_octets:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_octets)
@@ -132,7 +137,7 @@ class Joined:
             server, _ = listener.accept()
         if buffer_octets:
             narrow(upstream.local, buffer_octets)
-        return cls(session.client, upstream, program, cooperative(server))
+        return cls(client, upstream, program, cooperative(server))
 
     def relay(self, limits: RelayLimits = UNLIMITED) -> None:
         def farewells(reason: EndReason) -> bytes:

@@ -112,9 +112,21 @@ def test_session_evicted_between_two_steps_finds_out_at_the_next(admitting: Work
     table.kick(*session.client.table_handle)  # told by the hub, which has no turn here
     with pytest.raises(SessionEnded) as raised:
         session.client.advance(State.AUTHENTICATING)
-    assert raised.value.reason is EndReason.EVICTED
+    assert raised.value.reason is EndReason.LOGGED_OFF
     session.close()
     soon(lambda: states(table) == [])
+
+
+def test_authentication_of_a_session_that_was_logged_off_meanwhile_says_so(
+    admitting: Worker, table: SessionTable
+) -> None:
+    session = admitting.serve_by_hand(admitting.greeted())
+    session.client.advance(State.AUTHENTICATING)
+    table.kick(*session.client.table_handle)
+    with pytest.raises(SessionEnded) as raised:
+        session.client.admit("alice", None, by_address=False)
+    assert raised.value.reason is EndReason.LOGGED_OFF
+    session.close()
 
 
 def test_workers_evict_each_others_sessions(table: SessionTable, make_worker: MakeWorker) -> None:
