@@ -405,8 +405,8 @@ cdef class Engine:
     `callbacks` has, each called in the hub and never allowed to wait:
     switch_to_hub(), current_greenlet(): gevent's; schedule(): have `run` called soon;
     opened(client): a first line is there; relay_ended(on_end, reason, octets_in, octets_out): a relay is over;
-    unserved(listener, reason, address, detail): a session is over that never had a line; trouble(error): accepting
-    pauses; failed(): an exception is being handled that nobody else will.
+    unserved(listener, reason, address, accepted_at, detail): a session is over that never had a line;
+    trouble(error): accepting pauses; failed(): an exception is being handled that nobody else will.
     """
 
     cdef Core core
@@ -726,7 +726,8 @@ cdef class Engine:
             at += 1
             try:
                 self.callbacks.unserved(
-                    report.listener, REASON_LIST[report.reason], address_tuple(&report.peer), detail_of(report)
+                    report.listener, REASON_LIST[report.reason], address_tuple(&report.peer),
+                    report.accepted_ms / 1000.0, detail_of(report)
                 )
             except BaseException:
                 self.callbacks.failed()

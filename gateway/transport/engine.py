@@ -68,7 +68,8 @@ class Endpoint:
 
     farewell: the octets for a client that is not logged in and is ended by us. on_session: called with each client
     whose first line has begun; the connection is closed when it returns without a hand-over. on_end_early: called with
-    the client's address, the reason and a detail for the log. protocol: its number in the session table.
+    the client's address, when it was accepted (monotonic), the reason and a detail for the log. protocol: its number in
+    the session table.
     """
 
     tls: ServerTls
@@ -77,7 +78,7 @@ class Endpoint:
     handshake_timeout_s: float
     login_timeout_s: float
     on_session: Callable[[ClientConnection], None]
-    on_end_early: Callable[[Address, EndReason, str], None]
+    on_end_early: Callable[[Address, float, EndReason, str], None]
     protocol: int = 0
 
 
@@ -290,14 +291,14 @@ class Transport:
     ) -> None:
         self._pool.run(on_end, RelayEnd(reason, octets_in, octets_out))
 
-    def unserved(self, listener: int, reason: EndReason, address: RawAddress, detail: str) -> None:
-        self._pool.run(self._endpoints[listener].on_end_early, _numeric(address), reason, detail)
+    def unserved(self, listener: int, reason: EndReason, address: RawAddress, accepted_at: float, detail: str) -> None:
+        self._pool.run(self._endpoints[listener].on_end_early, _numeric(address), accepted_at, reason, detail)
 
     def trouble(self, error: OSError) -> None:
         self._pool.run(self._on_trouble, error)
 
     def failed(self) -> None:
-        self._hub.handle_error(None, *sys.exc_info())
+        self._hub.handle_error(self, *sys.exc_info())  # None for the context would end the worker
 
 
 class _Pool:

@@ -14,9 +14,11 @@ from typing import Final
 
 import gevent
 from gevent.event import Event
+from gevent.hub import Hub
 from gevent.socket import wait_read
 
 from gateway.log import Log
+from gateway.log import fault
 from gateway.outcome import EndReason
 from gateway.protocol.registry import NUMBERS
 from gateway.session.record import SessionRecord
@@ -44,6 +46,7 @@ def run(index: int, inheritance: Inheritance, ready_fd: int) -> int:
     stop_now, drain = Event(), Event()
     gevent.signal_handler(signal.SIGTERM, stop_now.set)
     gevent.signal_handler(signal.SIGQUIT, drain.set)
+    log_faults(gevent.get_hub(), inheritance.log, index)
     transport = Transport(_Trouble(inheritance.log, index), inheritance.table, index)
     _listen(transport, inheritance)
     os.write(ready_fd, b"R")
@@ -84,10 +87,19 @@ def _endpoint(service: Service, tls: ServerTls) -> Endpoint:
     )
 
 
-def _log_early_end(service: Service, client: Address, reason: EndReason, detail: str) -> None:
+def _log_early_end(service: Service, client: Address, accepted_at: float, reason: EndReason, detail: str) -> None:
     """A connection that ended before its first line is no session, but has its one line too."""
-    record = SessionRecord(service.log, service.spec.name, service.interface, client[0], time.monotonic())
+    record = SessionRecord(service.log, service.spec.name, service.interface, client[0], accepted_at)
     record.ended(reason, detail)
+
+
+def log_faults(hub: Hub, log: Log, index: int) -> None:
+    """What fails outside every session, gevent would print as it is: the log has events only, and quotes no input."""
+
+    def print_exception(_context: object, _kind: object, error: BaseException, _trace: object) -> None:
+        log.error("internal_error", worker=index, detail=fault(error))
+
+    hub.print_exception = print_exception  # type: ignore[method-assign, assignment]
 
 
 def _watch_master(inheritance: Inheritance, drain: Event) -> None:

@@ -50,7 +50,7 @@ class Worker:
             "handshake_timeout_s": 5.0,
             "login_timeout_s": 10.0,
             "on_session": self._hold,
-            "on_end_early": lambda _, reason, detail: self.early.append((reason, detail)),
+            "on_end_early": lambda _, __, reason, detail: self.early.append((reason, detail)),
         }
         self.transport.listen(listener.dup(), Endpoint(**(settings | changes)))
 

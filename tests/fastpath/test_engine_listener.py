@@ -59,8 +59,9 @@ class Worker:
         except FrameTooLong:
             client.close(b"* BYE long\r\n")
 
-    def end_early(self, peer: Address, reason: EndReason, detail: str) -> None:
+    def end_early(self, peer: Address, accepted_at: float, reason: EndReason, detail: str) -> None:
         assert peer[0] == "127.0.0.1"
+        assert 0 <= time.monotonic() - accepted_at < 60
         self.early.append((reason, detail))
 
     def connect(self) -> Any:

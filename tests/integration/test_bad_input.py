@@ -84,6 +84,9 @@ def test_no_tls_is_a_close_without_an_echo(protocol: str, octets: bytes, reason:
     answer = last_words(client)
     assert len(answer) <= 7  # an alert at most
     assert the_one_end(running, protocol) == reason
+    if reason == "handshake-timeout":
+        (end,) = running.log.find("session_end", protocol=protocol)
+        assert 0.6 < float(end["duration_s"]) < 30
 
 
 @protocols
