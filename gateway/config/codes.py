@@ -54,6 +54,7 @@ CODES: Final = {
     "E326": "Authorization is required and there is no group to ask.",
     "E327": "OpenSSL cannot use the list of cipher suites.",
     "E328": "No protocol is enabled on any interface.",
+    "E329": "An interface by its device and one by its address use one port, which the kernel refuses.",
     "E401": "The mail server cannot be connected to.",
     "E402": "TLS with the mail server fails.",
     "E403": "The mail server does not greet as its protocol demands.",

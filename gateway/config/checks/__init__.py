@@ -15,6 +15,7 @@ from gateway.config.checks.login import check_enabled_protocols
 from gateway.config.checks.login import check_protocols
 from gateway.config.checks.machine import check_accounts
 from gateway.config.checks.machine import check_secrets
+from gateway.config.checks.network import check_devices_beside_addresses
 from gateway.config.checks.network import check_interfaces
 from gateway.config.checks.network import check_modes
 from gateway.config.checks.network import check_ports
@@ -32,6 +33,7 @@ RULES: Final[tuple[Rule, ...]] = (
     check_modes,
     check_interfaces,
     check_ports,
+    check_devices_beside_addresses,
     check_server_certificates,
     check_ciphers,
     check_authorities,

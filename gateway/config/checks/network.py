@@ -86,6 +86,23 @@ def check_ports(subject: Subject) -> Iterator[Problem]:
         taken.append((address, port, name))
 
 
+def check_devices_beside_addresses(subject: Subject) -> Iterator[Problem]:
+    """A socket for a whole device and one for a single address cannot share a port: socket(7)."""
+    taken: dict[int, InterfaceSettings] = {}
+    for interface in subject.config.interfaces.values():
+        for protocol in (one for name, one in subject.config.protocols.items() if name in interface.enable):
+            other = taken.setdefault(protocol.port, interface)
+            if _is_whole_device(other) is not _is_whole_device(interface):
+                text = f"[interface {other.name}] and this one cannot both have port {protocol.port}"
+                hint = "give both a device, or both an address"
+                yield from subject.problem("E329", ("interface", interface.name), "enable", text, hint)
+                break
+
+
+def _is_whole_device(interface: InterfaceSettings) -> bool:
+    return interface.device is not None and not interface.address
+
+
 def overlap(one: Address, other: Address) -> bool:
     return one.version == other.version and (one == other or one.is_unspecified or other.is_unspecified)
 
