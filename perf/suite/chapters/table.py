@@ -44,7 +44,7 @@ def measure(world: World) -> Iterator[Record]:
 
 
 def load_loops() -> ModuleType:
-    """ImportError when they are not built, or not for this session table."""
+    """ImportError when they are not built, or for another layout of the table."""
     spec = importlib.util.spec_from_file_location(LOOPS.stem, LOOPS)
     if spec is None or spec.loader is None:
         raise ImportError(f"{LOOPS} is no module")

@@ -17,10 +17,10 @@ MUCH = bytes(range(256)) * 4096  # 1 MiB: more than any buffer on the way
 
 @dataclass
 class Ends:
-    """library: what libldap holds. server: the directory server's end of the connection."""
+    """libldap: what libldap holds. server: the directory server's end of the connection."""
 
     tunnel: Tunnel
-    library: socket.socket
+    libldap: socket.socket
     server: socket.socket
     lost: list[str] = field(default_factory=list)
 
@@ -32,11 +32,11 @@ def ends(open_descriptors: None) -> Iterator[Ends]:
     server.setblocking(False)
     lost: list[str] = []
     tunnel = Tunnel(PlainChannel(ours), lost.append)
-    library = socket.socket(fileno=tunnel.descriptor)
-    library.setblocking(False)
-    yield Ends(tunnel, library, server, lost)
+    libldap = socket.socket(fileno=tunnel.descriptor)
+    libldap.setblocking(False)
+    yield Ends(tunnel, libldap, server, lost)
     tunnel.close()
-    library.close()
+    libldap.close()
     server.close()
 
 
@@ -71,20 +71,20 @@ def carry(source: socket.socket, target: socket.socket, octets: bytes, *, reads_
 @pytest.mark.parametrize("reads_from_round", [0, 50])
 def test_from_the_server_all_arrives(ends: Ends, reads_from_round: int) -> None:
     ends.tunnel.allow(len(MUCH))
-    assert carry(ends.server, ends.library, MUCH, reads_from_round=reads_from_round) == MUCH
+    assert carry(ends.server, ends.libldap, MUCH, reads_from_round=reads_from_round) == MUCH
     assert ends.lost == []
 
 
 @pytest.mark.parametrize("reads_from_round", [0, 50])
 def test_from_libldap_all_arrives(ends: Ends, reads_from_round: int) -> None:
-    assert carry(ends.library, ends.server, MUCH, reads_from_round=reads_from_round) == MUCH
+    assert carry(ends.libldap, ends.server, MUCH, reads_from_round=reads_from_round) == MUCH
     assert ends.lost == []
 
 
 def test_server_that_does_not_read_then_libldap_is_stopped_not_the_memory_filled(ends: Ends) -> None:
     left = MUCH * 4
     for _ in range(200):
-        left = send_what_fits(ends.library, left)
+        left = send_what_fits(ends.libldap, left)
         gevent.sleep(0.0005)
     taken = len(MUCH) * 4 - len(left)
     assert taken < QUEUED_OCTETS + 2 * 2 * 212_992 + 65536  # and the buffers of the kernel on both sides
@@ -113,7 +113,7 @@ def test_server_closes_then_lost(ends: Ends) -> None:
 
 
 def test_last_words_of_libldap_are_sent(ends: Ends) -> None:
-    ends.library.send(b"unbind")
+    ends.libldap.send(b"unbind")
     ends.tunnel.close()
     assert ends.server.recv(100) == b"unbind"
     assert ends.server.recv(100) == b""
@@ -121,6 +121,6 @@ def test_last_words_of_libldap_are_sent(ends: Ends) -> None:
 
 
 def test_send_carries_at_once(ends: Ends) -> None:
-    ends.library.send(b"request")
+    ends.libldap.send(b"request")
     ends.tunnel.send()
     assert ends.server.recv(100) == b"request"
